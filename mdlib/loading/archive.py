@@ -1,0 +1,200 @@
+"""Members of ZIP archives, read in place.
+
+An `Archive` is one or several ZIP files seen as one list of members. Opening parses the directories into
+arrays; reading is one `os.pread` at a known offset, so any number of threads and processes may read at once.
+"""
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mdlib.loading import zipindex
+from mdlib.loading.names import NameTable
+from mdlib.loading.positioned import read_exactly
+
+MAX_MEMBER_BYTES = 64 << 20  # a picture is far smaller; what claims more is a mistake or a bomb
+_STORED, _DEFLATED = 0, 8
+_LOCAL_HEADER = 30
+_LENGTHS = struct.Struct("<HH")  # of the name and of the extra field
+_USUAL_EXTRA = 32  # bytes that the local header may be longer than expected without a second read
+
+
+class Archive:
+    """The members of the ZIP files `paths`, numbered in the order of the files and their directories.
+
+    Safe under threads, fork and spawn: reads name their position, so that a descriptor inherited by fork is
+    as good as an own one, and a copy that was pickled opens its own.
+    """
+
+    def __init__(self, paths: Sequence[str | Path] | str | Path):
+        self.paths = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        self._indexes = [zipindex.read_index(path) for path in self.paths]
+        self._first = np.cumsum([0] + [len(index.offset) for index in self._indexes])
+        self._stamps = [_stamp(os.stat(path)) for path in self.paths]
+        self._descriptors: list[int | None] = [None] * len(self.paths)
+        self._tables: list[NameTable | None] = [None] * len(self.paths)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_descriptors")}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state
+        self._lock, self._descriptors = threading.Lock(), [None] * len(self.paths)
+
+    def __del__(self):
+        for fd in getattr(self, "_descriptors", ()):
+            if fd is not None:
+                os.close(fd)
+
+    def comment(self, part: int = 0) -> bytes:
+        """The comment of the archive file number `part`."""
+        return self._indexes[part].comment
+
+    def names(self) -> list[str]:
+        """All names; builds one Python string each, so for looking around, not for reading."""
+        return [index.name(i) for index in self._indexes for i in range(len(index.offset))]
+
+    def name(self, i: int) -> str:
+        """The name of member `i`."""
+        part, k = self._locate(i)
+        return self._indexes[part].name(k)
+
+    def part_slice(self, part: int) -> slice:
+        """The numbers of the members that the archive file number `part` holds."""
+        return slice(int(self._first[part]), int(self._first[part + 1]))
+
+    def find(self, name: str) -> int:
+        """The number of the member called `name`; KeyError where there is none."""
+        return int(self.find_many([name])[0])
+
+    def find_many(self, names: Sequence[str] | np.ndarray, part: int | None = None) -> np.ndarray:
+        """Numbers (int64) of the members called `names` (strings, or a bytes array of kind S).
+
+        Looks in the archive file number `part`, or in all. Raises KeyError naming the first name that is
+        missing, ValueError for one that stands in the archive twice.
+        """
+        found = np.full(len(names), -1, np.int64)
+        for p in range(len(self.paths)) if part is None else [part]:
+            table = self._tables[p]
+            if table is None:
+                table = self._tables[p] = NameTable(self._indexes[p], self.paths[p])
+            position = table.find(names)
+            new = (position >= 0) & (found < 0)
+            found[new] = position[new] + self._first[p]
+        if (found < 0).any():
+            name = names[int(np.flatnonzero(found < 0)[0])]
+            name = name.decode() if isinstance(name, bytes) else str(name)
+            where = self.paths[0 if part is None else part]
+            raise KeyError(f"no member {name!r} in {where}" + (" and its companions" if part is None else ""))
+        return found
+
+    def read(self, i: int, verify: bool = False) -> bytes:
+        """The bytes of member `i`, decompressed where need be; `verify` compares the CRC-32.
+
+        Where the local header holds an extra field, whose length nothing else confirms, the CRC-32 is always
+        compared: a forged length would give bytes of another member.
+        Raises ValueError naming the archive and the member where it is damaged, encrypted, compressed
+        with another method than deflate, or larger than MAX_MEMBER_BYTES.
+        """
+        part, k = self._locate(i)
+        index = self._indexes[part]
+        size, method = index.size.item(k), index.method.item(k)
+        if method or size > MAX_MEMBER_BYTES or index.flags.item(k) & zipindex.ENCRYPTED_FLAG:
+            self._refuse_unreadable(part, k)
+        name = index.name_bytes(k)
+        fixed = _LOCAL_HEADER + len(name)
+        fd = self._descriptors[part]
+        if fd is None:
+            fd = self._open(part)
+        block = os.pread(fd, fixed + _USUAL_EXTRA + size, index.offset.item(k))
+        if (
+            len(block) < fixed
+            or block[:4] != b"PK\3\4"
+            or block[_LOCAL_HEADER:fixed] != name
+            or _LENGTHS.unpack_from(block, 26)[0] != len(name)
+        ):
+            raise ValueError(
+                f"{self.paths[part]}: member {index.name(k)!r} is not where the directory says: the archive "
+                f"is damaged or was changed while in use. Fetch or create it again."
+            )
+        extra = _LENGTHS.unpack_from(block, 26)[1]  # the local header may have another one than the directory
+        start = fixed + extra
+        data = block[start : start + size]
+        if len(data) < size:
+            data = read_exactly(fd, size, index.offset.item(k) + start, self.paths[part])
+        if method == _DEFLATED:
+            data = self._inflate(data, part, k)
+        if (verify or extra) and zlib.crc32(data) != index.crc.item(k):
+            raise ValueError(
+                f"{self.paths[part]}: member {index.name(k)!r} is damaged (its CRC-32 does not fit). "
+                f"Fetch or create the archive again."
+            )
+        return data
+
+    def check(self) -> list[str]:
+        """Read every member and compare its CRC-32; one sentence for each that is damaged."""
+        problems = []
+        for i in range(len(self)):
+            try:
+                self.read(i, verify=True)
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        if len(self.paths) == 1:
+            return 0, i
+        part = int(np.searchsorted(self._first, i, side="right")) - 1
+        return part, i - int(self._first[part])
+
+    def _open(self, part: int) -> int:
+        with self._lock:
+            if self._descriptors[part] is None:
+                fd = os.open(self.paths[part], os.O_RDONLY)
+                if _stamp(os.fstat(fd)) != self._stamps[part]:
+                    os.close(fd)
+                    raise ValueError(f"{self.paths[part]} was changed since it was opened; open it again")
+                self._descriptors[part] = fd
+            return self._descriptors[part]
+
+    def _refuse_unreadable(self, part: int, k: int) -> None:
+        index = self._indexes[part]
+        what = f"{self.paths[part]}: member {index.name(k)!r}"
+        if index.flags[k] & zipindex.ENCRYPTED_FLAG:
+            raise ValueError(f"{what} is encrypted; write the archive again without a password")
+        if index.method[k] not in (_STORED, _DEFLATED):
+            raise ValueError(
+                f"{what} is compressed with method {index.method[k]}; only stored (0) and deflated (8) "
+                f"members are read: write the archive again with `zip -0`"
+            )
+        if max(index.size[k], index.raw_size[k]) > MAX_MEMBER_BYTES:
+            raise ValueError(
+                f"{what} claims {max(index.size[k], index.raw_size[k]):,} bytes, more than the "
+                f"{MAX_MEMBER_BYTES:,} that a member may have"
+            )
+
+    def _inflate(self, data: bytes, part: int, k: int) -> bytes:
+        raw_size = int(self._indexes[part].raw_size[k])
+        try:
+            raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, raw_size + 1)
+        except zlib.error:
+            raw = b""
+        if len(raw) != raw_size:
+            raise ValueError(
+                f"{self.paths[part]}: member {self._indexes[part].name(k)!r} does not inflate to the "
+                f"{raw_size:,} bytes that it claims. Fetch or create the archive again."
+            )
+        return raw
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,168 @@
+"""Encoded bytes <-> arrays and tensors.
+
+The only place where values change scale, layout or depth direction:
+
+| stored | array | tensor on the device |
+| --- | --- | --- |
+| JPEG, WebP | H,W,3 uint8 | B,3,H,W float32 in [0, 1] |
+| mask, 8-bit PNG | H,W uint8 | B,1,H,W float32, 0 to 1 |
+| metric depth, 16-bit PNG in mm | H,W uint16 | closeness, nan unknown |
+| relative depth, 8-bit PNG or JPEG of closeness | H,W uint8 | closeness |
+
+Millimetres: 0 = unknown, 65,535 = that far or farther. Closeness is NEAR_M / z: 1 at NEAR_M metres or
+nearer, 0 infinitely far.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mdlib.loading import png
+
+try:
+    import simplejpeg
+except ImportError:  # no wheel for this platform: PIL does the same, at about half the speed
+    simplejpeg = None
+
+NEAR_M = 0.5
+FAR_MM = 65535
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+
+
+def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
+    """Picture (H,W,3) RGB or (H,W) gray, uint8, to JPEG bytes with full colour resolution (4:4:4)."""
+    if img.dtype != np.uint8 or img.ndim not in (2, 3) or (img.ndim == 3 and img.shape[2] != 3):
+        raise ValueError(f"JPEG needs (H,W,3) or (H,W) uint8, but got shape {img.shape} of {img.dtype}")
+    if simplejpeg is None:
+        buffer = io.BytesIO()
+        Image.fromarray(img).save(buffer, "JPEG", quality=quality, subsampling=0)
+        return buffer.getvalue()
+    gray = img.ndim == 2
+    img = np.ascontiguousarray(img[..., None] if gray else img)
+    space = "GRAY" if gray else "RGB"
+    sampling = "Gray" if gray else "444"
+    return simplejpeg.encode_jpeg(img, quality=quality, colorspace=space, colorsubsampling=sampling)
+
+
+def encode_png(img: np.ndarray, level: int = 1) -> bytes:
+    """Gray picture (H,W), uint8 or uint16, to PNG bytes."""
+    return png.encode(img, level)
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Picture bytes to an array: (H,W,3) uint8 RGB, (H,W) uint8 gray, or (H,W) uint16.
+
+    The kind is read from the bytes, never from a file name. Raises ValueError for bytes that are no
+    picture or a damaged one.
+    """
+    if data[:3] == JPEG_SIGNATURE and simplejpeg is not None:
+        _, _, space, _ = _jpeg_header(data)
+        try:
+            if space == "Gray":
+                return simplejpeg.decode_jpeg(data, "GRAY")[..., 0]
+            if space == "YCbCr":
+                return simplejpeg.decode_jpeg(data, "RGB")
+        except ValueError as error:
+            raise ValueError(f"damaged JPEG data: {error}") from None
+    elif data[:8] == png.SIGNATURE:
+        gray = png.decode(data)
+        if gray is not None:
+            return gray
+    return _decode_with_pil(data)
+
+
+def decode_into(data: bytes, out: np.ndarray) -> None:
+    """Decode into `out`, C-contiguous (H,W,3) or (H,W) uint8, or (H,W) uint16.
+
+    Raises ValueError for bytes that are no picture, a damaged one, or one of another size or kind.
+    """
+    if data[:3] == JPEG_SIGNATURE and simplejpeg is not None:
+        height, width, space, _ = _jpeg_header(data)
+        if space in ("YCbCr", "Gray") and (height, width) == out.shape[:2]:
+            try:
+                simplejpeg.decode_jpeg(data, "RGB" if out.ndim == 3 else "GRAY", buffer=out)
+            except ValueError as error:
+                raise ValueError(f"damaged JPEG data: {error}") from None
+            return
+    img = decode(data)
+    if img.shape != out.shape or img.dtype != out.dtype:
+        raise ValueError(
+            f"a picture of shape {img.shape} ({img.dtype}) where {out.shape} ({out.dtype}) was expected"
+        )
+    out[:] = img
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, str, str]:
+    try:
+        return simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise ValueError(f"damaged JPEG data: {error}") from None
+
+
+def _decode_with_pil(data: bytes) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(data)) as img:
+            if img.mode.startswith("I"):  # 16-bit gray
+                return np.asarray(img).astype(np.uint16)
+            gray = img.mode in ("L", "1")
+            return np.asarray(img.convert("L" if gray else "RGB"))
+    except UnidentifiedImageError:
+        raise ValueError("not a picture (expected JPEG, PNG or WebP data)") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"damaged picture data: {error}") from None
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """Picture file to (H,W,3) uint8 RGB, turned as its EXIF orientation says.
+
+    Raises FileNotFoundError, or ValueError naming the file where it is no picture or damaged.
+    """
+    with open_picture(path) as img:
+        return np.asarray(img.convert("RGB"))
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    """Picture file to a fully loaded PIL image in its own mode, turned as its EXIF orientation says."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such picture file")
+    try:
+        with Image.open(path) as img:
+            return ImageOps.exif_transpose(img)
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not a picture: expected a JPEG, PNG or WebP file") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is a damaged picture ({error}): replace or remove it") from None
+
+
+def z_to_mm(z_m: np.ndarray) -> np.ndarray:
+    """Depth in metres to uint16 millimetres; nan or not positive -> 0 = unknown."""
+    known = np.nan_to_num(z_m, nan=0.0, posinf=FAR_MM, neginf=0.0)
+    mm = np.clip(np.rint(known * 1000.0), 1, FAR_MM)
+    return np.where(known > 0, mm, 0).astype(np.uint16)
+
+
+def z_to_closeness(z_m: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
+    """Depth in metres to closeness near_m / z in [0, 1]; nan stays nan."""
+    return (near_m / z_m).clamp(max=1.0)
+
+
+def closeness_to_z(closeness: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
+    """Closeness to depth in metres, at least near_m; 0 becomes infinite, nan stays nan."""
+    return near_m / closeness
+
+
+def depth_to_closeness(stored: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
+    """Stored depth to float32 closeness: uint16 millimetres (0 -> nan) or uint8 closeness (0..255)."""
+    if stored.dtype == torch.uint8:
+        return stored.float() / 255.0
+    mm = stored.to(torch.int32).float()
+    return torch.where(mm > 0, (near_m * 1000.0 / mm).clamp(max=1.0), torch.nan)
+
+
+def to_unit(stored: torch.Tensor) -> torch.Tensor:
+    """uint8 picture or mask to float32 in [0, 1]."""
+    return stored.float() / 255.0

@@ -1,0 +1,139 @@
+"""A data set: a folder of shards, seen as one map-style data set of tensors."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mdlib.loading import splits
+from mdlib.loading.shard_format import read_store
+from mdlib.loading.store import Store
+
+
+def open_dataset(path: str | Path) -> "SceneDataset":
+    """Open the data set in the folder `path`, written by `mdlib create`.
+
+    Reads directories and tables, no pictures. Raises FileNotFoundError or ValueError with a sentence
+    where the folder is missing, unfinished, of another format, or a shard is missing or has another size.
+    """
+    return SceneDataset(read_store(Path(path)))
+
+
+class SceneDataset:
+    """Samples of two pictures of one place, the mask of what was added, and depth.
+
+    `data[i]` is a dict of tensors: `bg`, `fg_bg` (3,H,W uint8), `mask` (1,H,W uint8), `depth` (1,H,W; uint16
+    millimetres or uint8 closeness as stored; absent where `depth_kind` is "none"), `bg_index` and `index`
+    (int64). A damaged sample raises ValueError naming it.
+    """
+
+    def __init__(self, store: Store, rows: np.ndarray | None = None):
+        self._store = store
+        self.rows = np.arange(len(store.bg)) if rows is None else rows
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def info(self) -> dict:
+        """The content of `dataset.json`."""
+        return self._store.info
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self._store.size
+
+    @property
+    def depth_kind(self) -> str:
+        """"metric" (true metres), "relative" (closeness without a unit) or "none"."""
+        return self._store.info["depth"]["kind"]
+
+    @property
+    def dataset_id(self) -> str:
+        """sha256 over the checksums of all shards: equal ids, equal data."""
+        return self._store.info["id"]
+
+    @property
+    def bg(self) -> np.ndarray:
+        """Background number of each sample (int64)."""
+        return self._store.bg[self.rows]
+
+    @property
+    def fg(self) -> np.ndarray:
+        """Cut-out number of each sample (int64)."""
+        return self._store.fg[self.rows]
+
+    @property
+    def placements(self) -> dict[str, np.ndarray]:
+        """The columns of `placements.csv`, one entry per sample."""
+        return {name: column[self.rows] for name, column in self._store.columns.items()}
+
+    @property
+    def backgrounds(self) -> torch.Tensor:
+        """All backgrounds, (N,3,H,W) uint8, decoded once per process and shared by its threads."""
+        return self._store.backgrounds()
+
+    def sample_name(self, i: int) -> str:
+        """The id of sample `i`, as in the names of its members."""
+        return self._store.columns["sample"][self.rows[i]].decode()
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> "SceneDataset":
+        """The samples `indices` of this set, in that order."""
+        return SceneDataset(self._store, self.rows[np.asarray(indices, dtype=np.int64)])
+
+    def split(self, seed: int = 0, held_out: float = 0.2) -> dict[str, "SceneDataset"]:
+        """Four disjoint sets: `train`, `new_fg`, `new_bg`, `new_both`.
+
+        A share `held_out` of the groups of backgrounds and of cut-outs is unseen in `train`; near-duplicates
+        are one group and never stand on two sides.
+        """
+        bg_groups = [entry["group"] for entry in self.info["backgrounds"]]
+        fg_groups = [entry["group"] for entry in self.info["cutouts"]]
+        sets = splits.four_sets(bg_groups, fg_groups, self.bg, self.fg, seed, held_out)
+        return {name: self.subset(indices) for name, indices in sets.items()}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"sample {i} of a data set of {len(self)} samples")
+        return self.__getitems__([i])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> "Samples":
+        """Samples of a whole batch, decoded into one tensor per kind."""
+        batch = self.batch(indices)
+        return Samples({"bg": self.backgrounds[batch["bg_index"]], **batch})
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> dict[str, torch.Tensor]:
+        """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures."""
+        indices = np.asarray(indices, dtype=np.int64)
+        rows = self.rows[indices]
+        batch = {kind: self._store.pictures(kind, rows) for kind in self._store.members}
+        batch["bg_index"] = torch.from_numpy(self._store.bg[rows])
+        batch["index"] = torch.from_numpy(indices)
+        return batch
+
+
+class Samples(Sequence):
+    """A batch that reads as a list of samples, so that any collate function accepts it."""
+
+    def __init__(self, batch: dict[str, torch.Tensor]):
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch["index"])
+
+    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
+        return {name: column[i] for name, column in self.batch.items()}
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        return (self[i] for i in range(len(self)))
+
+
+def collate(samples: Samples) -> dict[str, torch.Tensor]:
+    """For `DataLoader(data, batch_size=..., collate_fn=collate)`: takes the batch as it is, uncopied."""
+    return samples.batch

@@ -1,0 +1,103 @@
+"""Our own format: `dataset.json` and shards, read into a store.
+
+Each shard is complete in itself: `bg/<bg>.jpg`, `fg_bg/<sample>.jpg`, `mask/<sample>.png`,
+`depth/<sample>.png` and the table `placements.csv`, whose rows are parsed as arrays.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mdlib.loading.archive import Archive
+from mdlib.loading.store import Store
+
+FORMAT = 1
+_NUMBERS = {"flip": np.int64, "x_px": np.int64, "y_px": np.int64, "seed": np.int64, "scale": np.float64}
+
+
+def read_store(path: Path) -> Store:
+    """The store of the data set in the folder `path`.
+
+    Raises FileNotFoundError or ValueError with a sentence where the folder is missing, unfinished, of
+    another format, or one of its shards is missing or not whole.
+    """
+    info = _read_info(path)
+    shards = [path / shard["name"] for shard in info["shards"]]
+    for shard, entry in zip(shards, info["shards"], strict=True):
+        _check_shard(shard, entry["bytes"])
+    archive = Archive(shards)
+    suffixes = {"fg_bg": ".jpg", "mask": ".png"}
+    if info["depth"]["kind"] != "none":
+        suffixes["depth"] = info["depth"]["suffix"]
+    tables = [_read_table(archive, part) for part in range(len(shards))]
+    members = {
+        kind: np.concatenate([_members(archive, p, kind, t["sample"], suffix) for p, t in enumerate(tables)])
+        for kind, suffix in suffixes.items()
+    }
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    bg_members = archive.find_many([f"bg/{entry['id']}.jpg" for entry in info["backgrounds"]])
+    bg = _numbers(columns["bg"], info["backgrounds"])
+    fg = _numbers(columns["fg"], info["cutouts"])
+    return Store(path, info, archive, members, bg_members, columns, bg, fg)
+
+
+def _read_info(path: Path) -> dict:
+    file = path / "dataset.json"
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such data set; `python -m mdlib create {path} ...` makes one")
+    if not file.is_file():
+        begun = (path / "recipe.json").is_file()
+        hint = "It was begun but not finished: run the same create command again." if begun else ""
+        raise FileNotFoundError(f"{path} is not a data set: it has no dataset.json. {hint}".strip())
+    try:
+        info = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}); run the same create command again") from None
+    if info.get("format") != FORMAT:
+        raise ValueError(f"{file}: format {info.get('format')!r}, but this version of mdlib reads {FORMAT}")
+    return info
+
+
+def _check_shard(path: Path, size: int) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run the same create command again to make it")
+    if path.stat().st_size != size:
+        raise ValueError(
+            f"{path} has {path.stat().st_size:,} bytes, expected {size:,}: it is truncated or was changed. "
+            f"Delete it and run the same create command again."
+        )
+
+
+def _read_table(archive: Archive, part: int) -> dict[str, np.ndarray]:
+    """The columns of a shard's `placements.csv`, one entry per sample: that of its first object."""
+    text = archive.read(int(archive.find_many(["placements.csv"], part)[0]))
+    head, _, body = text.partition(b"\n")
+    names = head.decode().split(",")
+    cells = np.array(body.replace(b"\n", b",").split(b",")[:-1])
+    if not len(cells) or len(cells) % len(names):
+        raise ValueError(
+            f"{archive.paths[part]}: placements.csv is damaged; delete the shard and run create again"
+        )
+    table = dict(zip(names, cells.reshape(-1, len(names)).T, strict=True))
+    _, first = np.unique(table["sample"], return_index=True)
+    first.sort()
+    columns = {name: table[name][first] for name in ("sample", "bg", "fg")}
+    columns |= {name: table[name][first].astype(kind) for name, kind in _NUMBERS.items()}
+    z_m = table["z_m"][first]
+    return columns | {"z_m": np.where(z_m == b"", b"nan", z_m).astype(np.float64)}
+
+
+def _members(archive: Archive, part: int, kind: str, samples: np.ndarray, suffix: str) -> np.ndarray:
+    names = np.char.add(np.char.add(f"{kind}/".encode(), samples), suffix.encode())
+    try:
+        return archive.find_many(names, part)
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]}: delete the shard and run the same create command again") from None
+
+
+def _numbers(ids: np.ndarray, entries: list[dict]) -> np.ndarray:
+    """Position of each id in the list of entries."""
+    known = np.array([entry["id"].encode() for entry in entries])
+    order = np.argsort(known)
+    return order[np.searchsorted(known[order], ids)].astype(np.int64)

@@ -1,0 +1,115 @@
+"""Which pictures are the same place or thing, and the four sets that follow.
+
+Backgrounds and cut-outs are grouped before they are split: the same picture, its mirror image, and another
+crop of the same photograph are one group, and a group is never divided.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+SETS = ("train", "new_fg", "new_bg", "new_both")
+_SIDE = 48  # pixels; enough to tell rooms apart, small enough for a thousand pictures in a minute or two
+_SHIFT = 16  # pixels of _SIDE: two crops of one photograph overlap by two thirds or more in each direction
+SAME = 0.70  # correlation above which two pictures count as one; strangers reach 0.69 at the very most
+
+
+def group_duplicates(imgs: Sequence[np.ndarray], same: float = SAME) -> list[int]:
+    """Group numbers of pictures (H,W,3 uint8, any sizes): equal numbers = near-duplicates of one another.
+
+    Two pictures belong together when the normalised cross-correlation of their gradients reaches `same`
+    at some shift of up to a third of the picture, as they are or with one of them mirrored. Gradients
+    make it blind to brightness; shifts find crops of one wide photograph, which perceptual hashes miss.
+    Groups are transitive and numbered in the order of their first picture.
+    """
+    if not len(imgs):
+        return []
+    plain = [_gradients(img) for img in imgs]
+    mirror = [_gradients(img[:, ::-1]) for img in imgs]
+    spectra, energies = _spectra(plain)
+    mirror_spectra, mirror_energies = _spectra(mirror)
+    parent = list(range(len(imgs)))
+    first: dict[tuple, int] = {}
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    for i, img in enumerate(imgs):  # the very same pixels, even where there is no gradient to compare
+        parent[i] = first.setdefault((img.shape, hashlib.sha256(img.tobytes()).digest()), i)
+    for i in range(len(imgs) - 1):
+        here = (spectra[i], energies[i])
+        best = _best_correlation(*here, spectra[i + 1 :], energies[i + 1 :])
+        mirrored = _best_correlation(*here, mirror_spectra[i + 1 :], mirror_energies[i + 1 :])
+        for j in torch.nonzero(torch.maximum(best, mirrored) >= same).flatten().tolist():
+            a, b = sorted((root(i), root(i + 1 + j)))
+            parent[b] = a
+    number: dict[int, int] = {}
+    return [number.setdefault(root(i), len(number)) for i in range(len(imgs))]
+
+
+def four_sets(
+    bg_groups: Sequence[int],
+    fg_groups: Sequence[int],
+    bg: np.ndarray,
+    fg: np.ndarray,
+    seed: int = 0,
+    held_out: float = 0.2,
+) -> dict[str, np.ndarray]:
+    """Sample numbers (int64) of the sets `train`, `new_fg`, `new_bg` and `new_both`.
+
+    `bg_groups`, `fg_groups`: group of each background and cut-out; `bg`, `fg`: background and cut-out of
+    each sample. The share `held_out` of the groups of each kind (at least one, and at least one stays) is
+    unseen in training. Depends on nothing but its arguments, on every machine.
+    """
+    new_bg = _held_out("bg", bg_groups, seed, held_out)[bg]
+    new_fg = _held_out("fg", fg_groups, seed, held_out)[fg]
+    chosen = (~new_bg & ~new_fg, ~new_bg & new_fg, new_bg & ~new_fg, new_bg & new_fg)
+    return {name: np.flatnonzero(which) for name, which in zip(SETS, chosen, strict=True)}
+
+
+def _held_out(kind: str, groups: Sequence[int], seed: int, share: float) -> np.ndarray:
+    """For each picture, whether its group is held out."""
+    distinct = sorted(set(groups))
+    if len(distinct) < 2:
+        raise ValueError(
+            f"a split needs at least 2 different {kind} pictures (near-duplicates count once), "
+            f"but this data set has {len(distinct)}"
+        )
+    count = min(max(1, round(share * len(distinct))), len(distinct) - 1)
+    shuffled = sorted(distinct, key=lambda g: hashlib.sha256(f"{kind} {seed} {g}".encode()).digest())
+    return np.isin(np.asarray(groups), shuffled[:count])
+
+
+def _gradients(img: np.ndarray) -> torch.Tensor:
+    """Horizontal and vertical Sobel gradient of the gray picture, (2, _SIDE, _SIDE)."""
+    gray = Image.fromarray(np.ascontiguousarray(img)).convert("L")
+    gray = np.asarray(gray.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32)
+    padded = F.pad(torch.from_numpy(gray.copy())[None, None], (1, 1, 1, 1), mode="replicate")
+    sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    return F.conv2d(padded, torch.stack([sobel, sobel.T])[:, None])[0]
+
+
+def _spectra(gradients: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Padded spectra, and at each shift the energy of the part that overlaps a shifted frame."""
+    size = (2 * _SIDE, 2 * _SIDE)
+    stacked = torch.stack(gradients)  # (N, 2, s, s)
+    frame = torch.fft.rfft2(torch.ones(_SIDE, _SIDE), size)
+    energy = torch.fft.rfft2((stacked**2).sum(1), size) * frame.conj()
+    return torch.fft.rfft2(stacked, size), torch.fft.irfft2(energy, size)
+
+
+def _best_correlation(
+    spectrum: torch.Tensor, energy: torch.Tensor, others: torch.Tensor, other_energies: torch.Tensor
+) -> torch.Tensor:
+    """Highest normalised correlation over all shifts, of one picture with each of the others."""
+    product = torch.fft.irfft2((spectrum * others.conj()).sum(1), (2 * _SIDE, 2 * _SIDE))
+    opposite = torch.roll(other_energies.flip((-2, -1)), (1, 1), (-2, -1))  # the shift seen from the other
+    correlation = product / (energy * opposite).clamp(min=1.0).sqrt()
+    window = torch.roll(correlation, (_SHIFT, _SHIFT), (-2, -1))[:, : 2 * _SHIFT + 1, : 2 * _SHIFT + 1]
+    return window.flatten(1).amax(1)

@@ -1,0 +1,74 @@
+"""Where the pictures of a data set lie, and how to get them.
+
+A store knows, for every sample, the numbers of its members in the archives. Our own format and the layouts
+of other projects differ only in how they fill it in.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mdlib.loading import codec
+from mdlib.loading.archive import Archive
+
+
+@dataclass
+class Store:
+    """What all subsets of a data set share."""
+
+    path: Path
+    info: dict  # the content of dataset.json
+    archive: Archive
+    members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
+    bg_members: np.ndarray  # member number of each background, int64
+    columns: dict[str, np.ndarray]  # the table of placements, one entry per sample
+    bg: np.ndarray  # background number of each sample, int64
+    fg: np.ndarray  # cut-out number of each sample, int64
+
+    def __post_init__(self):
+        self._backgrounds: torch.Tensor | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_backgrounds")}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state
+        self.__post_init__()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return tuple(self.info["size"])
+
+    def pictures(self, kind: str, rows: np.ndarray) -> torch.Tensor:
+        """Decoded pictures of one kind, (B,C,H,W); the memory of colour pictures is channels-last."""
+        colour = kind == "fg_bg"
+        metres = kind == "depth" and self.info["depth"]["dtype"] == "uint16"
+        shape = (len(rows), *self.size, 3) if colour else (len(rows), *self.size)
+        out = np.empty(shape, np.uint16 if metres else np.uint8)
+        for k, member in enumerate(self.members[kind][rows].tolist()):
+            try:
+                codec.decode_into(self.archive.read(member), out[k])
+            except ValueError as error:
+                name = self.columns["sample"][rows[k]].decode()
+                raise ValueError(
+                    f"{self.path}: sample {name}, member {self.archive.name(member)}: {error}"
+                ) from None
+        tensor = torch.from_numpy(out)
+        return tensor.permute(0, 3, 1, 2) if colour else tensor[:, None]
+
+    def backgrounds(self) -> torch.Tensor:
+        """All backgrounds, (N,3,H,W) uint8, decoded once per process."""
+        with self._lock:
+            if self._backgrounds is None:
+                out = np.empty((len(self.bg_members), *self.size, 3), np.uint8)
+                for k, member in enumerate(self.bg_members.tolist()):
+                    try:
+                        codec.decode_into(self.archive.read(member), out[k])
+                    except ValueError as error:
+                        raise ValueError(f"{self.path}: {self.archive.name(member)}: {error}") from None
+                self._backgrounds = torch.from_numpy(out).permute(0, 3, 1, 2)
+            return self._backgrounds

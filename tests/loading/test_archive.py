@@ -1,0 +1,364 @@
+"""The ZIP index and reading in place, held against Python's zipfile."""
+
+import io
+import multiprocessing
+import os
+import pickle
+import struct
+import threading
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mdlib.loading import archive as archive_module
+from mdlib.loading import zipindex
+from mdlib.loading.archive import Archive
+from mdlib.loading.shards import ShardWriter
+
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def write_zip(path, members, method=zipfile.ZIP_STORED, comment=b"", prefix=b"", **options):
+    with open(path, "wb") as stream:
+        stream.write(prefix)
+        with zipfile.ZipFile(stream, "a" if prefix else "w", method, **options) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+            archive.comment = comment
+    return path
+
+
+def same_as_zipfile(path):
+    ours, theirs = Archive(path), zipfile.ZipFile(path)
+    names = [info.filename for info in theirs.infolist() if not info.is_dir()]
+    assert ours.names() == names
+    positions = ours.find_many(names)
+    assert positions.tolist() == list(range(len(names)))
+    for name, position in zip(names, positions.tolist(), strict=True):
+        assert ours.read(position, verify=True) == theirs.read(name)
+    return ours
+
+
+LETTERS = st.characters(codec="utf-8", exclude_characters="\0/\\:", exclude_categories=["Cs"])
+NAMES = st.text(LETTERS, min_size=1, max_size=30).filter(lambda name: name not in (".", ".."))
+
+
+@QUICK
+@given(
+    members=st.dictionaries(NAMES, st.binary(max_size=300), max_size=20),
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+    comment=st.binary(max_size=80).filter(lambda c: b"PK" not in c),
+    prefix=st.binary(max_size=100).filter(lambda p: b"PK" not in p),
+)
+def test_reads_what_zipfile_reads(tmp_path, members, method, comment, prefix):
+    path = write_zip(tmp_path / "a.zip", members, method, comment, prefix)
+    assert same_as_zipfile(path).comment() == comment
+
+
+def test_folders_are_skipped(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"x/": b"", "x/1.jpg": b"one", "y/": b"", "2": b"two"})
+    assert same_as_zipfile(path).names() == ["x/1.jpg", "2"]
+
+
+def test_streamed_archive_with_data_descriptors(tmp_path):
+    class Pipe(io.RawIOBase):  # cannot seek, so zipfile writes sizes behind the data
+        def __init__(self):
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w") as stream:
+        stream.writestr("a.jpg", b"alpha" * 10)
+        stream.writestr("b.jpg", b"beta")
+    path = tmp_path / "a.zip"
+    path.write_bytes(pipe.data)
+    same_as_zipfile(path)
+
+
+def test_zip64_fields_of_single_members(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(3):
+            with archive.open(f"{i}.bin", "w", force_zip64=True) as member:
+                member.write(b"%d" % i * 50)
+    same_as_zipfile(path)
+
+
+def test_archive_over_4_gib(tmp_path):
+    """A sparse file: the members behind the hole have offsets that only the ZIP64 fields can hold."""
+    path = tmp_path / "large.zip"
+    with open(path, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("first", b"in front")
+        stream.seek(5 << 30, os.SEEK_CUR)
+        archive.start_dir = stream.tell()
+        for i in range(5):
+            archive.writestr(f"behind{i}", b"%d" % i * 9)
+    ours = same_as_zipfile(path)
+    assert ours.read(ours.find("behind4")) == b"444444444"
+
+
+def test_more_members_than_16_bits_count(tmp_path):
+    path = tmp_path / "a.zip"
+    with ShardWriter(path) as writer:
+        for i in range(70_000):
+            writer.add(f"{i:06d}", b"%d" % i)
+    ours = Archive(path)
+    assert len(ours) == 70_000
+    found = ours.find_many(["000000", "065536", "069999"])
+    assert [ours.read(i) for i in found] == [b"0", b"65536", b"69999"]
+
+
+def test_names_of_old_tools_are_cp437(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"caf\u00e9.jpg": b"x", "plain": b"y"})
+    data = path.read_bytes().replace("caf\u00e9.jpg".encode(), b"caf\x82.jpg\x20")  # same length, no UTF-8
+    data = data.replace(struct.pack("<HH", 20, 0x800), struct.pack("<HH", 20, 0))
+    path.write_bytes(data)
+    ours = Archive(path)
+    assert ours.names()[0] == "caf\u00e9.jpg "
+    assert ours.read(ours.find("caf\u00e9.jpg ")) == b"x"
+
+
+def test_a_signature_inside_a_name_does_not_confuse(tmp_path):
+    names = ["PK\x01\x02" * 20, "aPK\x01\x02", "PK\x05\x06"]
+    same_as_zipfile(write_zip(tmp_path / "a.zip", {name: name.encode() for name in names}))
+
+
+def test_several_archives_are_one(tmp_path):
+    members = [{f"{k}/{i}": b"%d%d" % (k, i) for i in range(k + 1)} for k in range(4)]
+    paths = [write_zip(tmp_path / f"{k}.zip", members[k]) for k in range(4)]
+    ours = Archive(paths)
+    assert len(ours) == 10
+    assert ours.names() == [f"{k}/{i}" for k in range(4) for i in range(k + 1)]
+    for k, i in [(0, 0), (3, 3), (2, 1)]:
+        assert ours.read(ours.find(f"{k}/{i}")) == b"%d%d" % (k, i)
+    assert ours.part_slice(2) == slice(3, 6)
+    assert ours.find_many(["3/1"], part=3).tolist() == [7]
+
+
+def test_missing_name_is_named(tmp_path):
+    ours = Archive(write_zip(tmp_path / "a.zip", {"a": b""}))
+    with pytest.raises(KeyError, match="'mask/7.png'.*a.zip"):
+        ours.find("mask/7.png")
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("same", b"1")
+        archive.writestr("same", b"2")
+    with pytest.raises(ValueError, match="several members called 'same'"):
+        Archive(tmp_path / "a.zip").find("same")
+
+
+def test_encrypted_and_strange_methods_are_refused(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"data"})
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\1\2")
+    flagged = data.copy()
+    flagged[at + 8] |= 1
+    path.write_bytes(flagged)
+    with pytest.raises(ValueError, match="'a' is encrypted"):
+        Archive(path).read(0)
+    data[at + 10] = 12
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="method 12"):
+        Archive(path).read(0)
+
+
+def test_split_archives_are_refused(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"data"})
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\5\6") + 4] = 2
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="split archive"):
+        Archive(path)
+
+
+def test_what_is_no_archive(tmp_path):
+    (tmp_path / "a.zip").write_text("<html>quota exceeded</html>")
+    with pytest.raises(ValueError, match="not a whole ZIP archive"):
+        Archive(tmp_path / "a.zip")
+    with pytest.raises(FileNotFoundError, match="b.zip"):
+        Archive(tmp_path / "b.zip")
+
+
+def test_deflated_bomb_is_refused_without_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_module, "MAX_MEMBER_BYTES", 100_000)
+    path = write_zip(tmp_path / "a.zip", {"bomb": bytes(10_000_000)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="claims 10,000,000 bytes, more than the 100,000"):
+        Archive(path).read(0)
+    lie = struct.pack("<I", 1000)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", 10_000_000), lie))
+    with pytest.raises(ValueError, match="does not inflate to the 1,000 bytes"):
+        Archive(path).read(0)
+
+
+def test_overlapping_members_are_refused(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"1" * 100, "b": b"2" * 100})
+    data = bytearray(path.read_bytes())
+    second = data.rindex(b"PK\1\2")
+    struct.pack_into("<I", data, second + 42, 0)  # both members at the same place
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="bytes outside the file or of another member"):
+        Archive(path)
+
+
+def test_forged_length_of_a_local_field_gives_no_foreign_bytes(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"1" * 100, "b": b"2" * 100})
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<H", data, 28, 60)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged"):
+        Archive(path).read(0)
+
+
+def test_crc_on_request(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"alpha", "b": b"bravo"})
+    path.write_bytes(path.read_bytes().replace(b"bravo", b"brAvo"))
+    ours = Archive(path)
+    assert ours.read(1) == b"brAvo"
+    with pytest.raises(ValueError, match="'b' is damaged"):
+        ours.read(1, verify=True)
+    assert len(ours.check()) == 1 and "'b'" in ours.check()[0]
+
+
+def test_changed_archive_is_noticed(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"alpha"})
+    ours = Archive(path)
+    write_zip(path, {"a": b"alphabet"})
+    with pytest.raises(ValueError, match="changed since it was opened"):
+        ours.read(0)
+
+
+@pytest.fixture(scope="module")
+def members():
+    generator = np.random.default_rng(5)
+    return {f"m{i:04d}": generator.bytes(int(generator.integers(1, 4000))) for i in range(300)}
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory, members):
+    return write_zip(tmp_path_factory.mktemp("shard") / "a.zip", members)
+
+
+def _crcs(archive, order):
+    return [zlib.crc32(archive.read(i)) for i in order]
+
+
+def _child(archive, order, queue):
+    queue.put(_crcs(archive, order))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_shared_by_processes(shard, members, method):
+    expected = [zlib.crc32(data) for data in members.values()]
+    ours = Archive(shard)
+    assert _crcs(ours, range(300)) == expected  # the descriptor is open when the children start
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    children = [context.Process(target=_child, args=(ours, list(range(300)) * 5, queue)) for _ in range(2)]
+    for child in children:
+        child.start()
+    results = [_crcs(ours, list(range(300)) * 5), queue.get(timeout=60), queue.get(timeout=60)]
+    for child in children:
+        child.join()
+    assert all(result == expected * 5 for result in results)
+
+
+def test_shared_by_threads(shard, members):
+    ours = Archive(shard)
+    expected = [zlib.crc32(data) for data in members.values()]
+    results = {}
+
+    def work(k):
+        order = np.random.default_rng(k).permutation(300).tolist() * 5
+        results[k] = _crcs(ours, order) == [expected[i] for i in order]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == dict.fromkeys(range(8), True)
+
+
+def test_pickled_copy_reads(shard, members):
+    ours = Archive(shard)
+    ours.read(0)
+    assert pickle.loads(pickle.dumps(ours)).read(7) == members["m0007"]
+
+
+def read_hostile(path, originals):
+    """Open and read everything; only true content or a ValueError may come out."""
+    try:
+        ours = Archive(path)
+        members = range(len(ours))
+    except ValueError:
+        return 0
+    right = 0
+    for i in members:
+        try:
+            data = ours.read(i, verify=True)
+        except ValueError:
+            continue
+        assert data in originals, "bytes that no member holds"
+        right += 1
+    return right
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_truncated_anywhere(tmp_path, members, method):
+    path = write_zip(tmp_path / "a.zip", members, method)
+    data = path.read_bytes()
+    for length in range(0, len(data), 1000):
+        path.write_bytes(data[:length])
+        assert read_hostile(path, set(members.values())) == 0
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_flipped_bits(tmp_path, data):
+    members = {f"m{i}": b"%d" % i * (20 + i) for i in range(6)}
+    path = write_zip(tmp_path / "a.zip", members, data.draw(st.sampled_from([0, 8])), comment=b"remark")
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    read_hostile(path, set(members.values()))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_directory_that_lies(tmp_path, data):
+    members = {f"m{i}": b"%d" % i * (20 + i) for i in range(6)}
+    path = write_zip(tmp_path / "a.zip", members)
+    content = bytearray(path.read_bytes())
+    directory, end = content.index(b"PK\1\2"), content.rindex(b"PK\5\6")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(directory, len(content) - 4))
+        lies = [0, 1, 0xFF, 0xFFFF, 0xFFFFFFFF, 0x7FFFFFFF, end, directory, len(content)]
+        struct.pack_into("<I", content, at, data.draw(st.sampled_from(lies)))
+    path.write_bytes(content)
+    read_hostile(path, set(members.values()))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../b", "C:\\x"])
+def test_names_that_leave_the_folder(tmp_path, name):
+    path = write_zip(tmp_path / "a.zip", {"fine": b"1", name: b"2"})
+    with pytest.raises(ValueError, match="unsafe name"):
+        Archive(path)
+
+
+def test_index_needs_no_object_per_member(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a": b"1", "b": b"2"})
+    index = zipindex.read_index(path)
+    assert all(isinstance(column, (np.ndarray, bytes)) for column in index)

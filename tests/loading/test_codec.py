@@ -1,0 +1,159 @@
+"""Pictures to bytes and back, held against PIL."""
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mdlib.loading import codec, png
+
+
+def smooth(height=48, width=64):
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 3 % 200 + 20, y * 4 % 220, (x + y) % 180 + 30], -1).astype(np.uint8)
+
+
+def saved(img, kind, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(img).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+gray_pictures = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1)).map(
+    lambda t: np.random.default_rng(t[2]).integers(0, 65536, t[:2], dtype=np.uint16)
+)
+
+
+@settings(deadline=None)
+@given(gray_pictures, st.booleans(), st.integers(0, 9))
+def test_png_round_trip_and_pil_agrees(img, eight_bits, level):
+    img = (img >> 8).astype(np.uint8) if eight_bits else img
+    data = codec.encode_png(img, level)
+    np.testing.assert_array_equal(codec.decode(data), img)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), img)
+
+
+def filtered_png(img, kind):
+    """A PNG of 8-bit gray whose rows all use one filter, written by hand (W3C PNG, section 9)."""
+    img = img.astype(np.int64)
+    left, up = np.pad(img, ((0, 0), (1, 0)))[:, :-1], np.pad(img, ((1, 0), (0, 0)))[:-1]
+    rows = [img, img - left, img - up][kind] % 256
+    raw = np.concatenate([np.full((len(img), 1), kind), rows], 1).astype(np.uint8)
+    head = png._HEADER.pack(img.shape[1], img.shape[0], 8, 0, 0, 0, 0)
+    body = zlib.compress(raw.tobytes())
+    parts = [png._chunk(b"IDAT", body[:9]), png._chunk(b"tEXt", b"x"), png._chunk(b"IDAT", body[9:])]
+    return png.SIGNATURE + png._chunk(b"IHDR", head) + b"".join(parts) + png._chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_png_of_other_writers(kind):
+    img = smooth()[..., 0]
+    np.testing.assert_array_equal(png.decode(filtered_png(img, kind)), img)
+
+
+def test_png_with_mixed_filters_goes_to_pil():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    mixed = np.concatenate([smooth()[..., 0].repeat(2, 0)[:, :64], noise])
+    data = saved(mixed, "PNG")
+    assert png.decode(data) is None
+    np.testing.assert_array_equal(codec.decode(data), mixed)
+
+
+@pytest.mark.parametrize("options", [{"mode": "RGB"}, {"mode": "L"}, {"mode": "CMYK"}])
+def test_jpeg_is_what_pil_reads(options):
+    img = Image.fromarray(smooth()).convert(options["mode"])
+    buffer = io.BytesIO()
+    img.save(buffer, "JPEG", quality=95)
+    expected = Image.open(buffer)
+    expected = np.asarray(expected if expected.mode == "L" else expected.convert("RGB")).astype(int)
+    decoded = codec.decode(buffer.getvalue())
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded - expected).max() <= 2
+
+
+@pytest.mark.parametrize("without_simplejpeg", [False, True])
+def test_jpeg_round_trip_with_and_without_simplejpeg(monkeypatch, without_simplejpeg):
+    if without_simplejpeg:
+        monkeypatch.setattr(codec, "simplejpeg", None)
+    img = smooth()
+    data = codec.encode_jpeg(img, 95)
+    assert np.abs(codec.decode(data).astype(int) - img).mean() < 2.5
+    out = np.empty_like(img)
+    codec.decode_into(data, out)
+    np.testing.assert_array_equal(out, codec.decode(data))
+    gray = codec.decode(codec.encode_jpeg(img[..., 0], 95))
+    assert gray.shape == img.shape[:2] and np.abs(gray.astype(int) - img[..., 0]).mean() < 2.5
+
+
+def test_webp_and_palette():
+    img = smooth()
+    np.testing.assert_array_equal(codec.decode(saved(img, "WEBP", lossless=True)), img)
+    palette = Image.fromarray(img).quantize(16)
+    buffer = io.BytesIO()
+    palette.save(buffer, "PNG")
+    np.testing.assert_array_equal(codec.decode(buffer.getvalue()), np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_damaged_bytes_are_an_error_in_words(kind):
+    data = saved(smooth()[..., 0] if kind == "PNG" else smooth(), kind)
+    for size in range(0, len(data) - 20, max(1, len(data) // 40)):
+        with pytest.raises(ValueError, match="picture|JPEG|PNG"):
+            codec.decode(data[:size])
+
+
+def test_wrong_size_or_kind_is_named():
+    data = codec.encode_jpeg(smooth())
+    with pytest.raises(ValueError, match=r"\(48, 64, 3\).*\(32, 64, 3\)"):
+        codec.decode_into(data, np.empty((32, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"uint16"):
+        codec.decode_into(codec.encode_png(smooth()[..., 0]), np.empty((48, 64), np.uint16))
+
+
+def test_png_never_inflates_beyond_its_size():
+    head = png._HEADER.pack(4, 4, 8, 0, 0, 0, 0)
+    bomb = png._chunk(b"IDAT", zlib.compress(bytes(50_000_000)))
+    data = png.SIGNATURE + png._chunk(b"IHDR", head) + bomb + png._chunk(b"IEND", b"")
+    assert png.decode(data).shape == (4, 4)  # the rest is not touched
+
+
+def test_exif_orientation_is_honoured(tmp_path):
+    img = Image.fromarray(smooth())
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show rotated by 90 degrees clockwise
+    img.save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(codec.read_picture(tmp_path / "a.png"), np.rot90(smooth(), -1))
+
+
+def test_read_picture_names_the_file(tmp_path):
+    (tmp_path / "note.jpg").write_text("not a picture")
+    with pytest.raises(ValueError, match="note.jpg is not a picture"):
+        codec.read_picture(tmp_path / "note.jpg")
+    data = saved(smooth(), "JPEG")
+    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="half.jpg is a damaged picture"):
+        codec.read_picture(tmp_path / "half.jpg")
+    with pytest.raises(FileNotFoundError, match="gone.jpg"):
+        codec.read_picture(tmp_path / "gone.jpg")
+
+
+def test_millimetres_by_hand():
+    z = np.array([[np.nan, 0.0, -1.0, 0.0004, 1.0, 2.3456, 65.535, 80.0, np.inf]])
+    np.testing.assert_array_equal(codec.z_to_mm(z), [[0, 0, 0, 1, 1000, 2346, 65535, 65535, 65535]])
+
+
+def test_closeness_by_hand():
+    stored = torch.tensor([[0, 250, 500, 1000, 65535]], dtype=torch.uint16)
+    depth = codec.depth_to_closeness(stored)
+    assert depth.dtype == torch.float32 and depth[0, 0].isnan()
+    torch.testing.assert_close(depth[0, 1:], torch.tensor([1.0, 1.0, 0.5, 0.5 / 65.535]))
+    relative = codec.depth_to_closeness(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    torch.testing.assert_close(relative, torch.tensor([0.0, 0.2, 1.0]))
+    z = torch.tensor([0.2, 0.5, 4.0, torch.inf])
+    torch.testing.assert_close(codec.z_to_closeness(z), torch.tensor([1.0, 1.0, 0.125, 0.0]))
+    torch.testing.assert_close(codec.closeness_to_z(torch.tensor([0.125, 1.0])), torch.tensor([4.0, 0.5]))

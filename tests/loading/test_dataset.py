@@ -1,0 +1,156 @@
+"""Reading a data set: every pixel, every column, every complaint."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from mdlib.loading.dataset import collate, open_dataset
+from mdlib.loading.shards import ShardWriter
+
+
+def test_every_sample_is_what_was_written(hand_made):
+    folder, truth = hand_made
+    data = open_dataset(folder)
+    assert len(data) == len(truth) == 60 and data.size == (24, 32) and data.depth_kind == "metric"
+    for i in range(len(data)):
+        sample, expected = data[i], truth[data.sample_name(i)]
+        np.testing.assert_array_equal(sample["bg"].permute(1, 2, 0), expected["bg"])
+        np.testing.assert_array_equal(sample["fg_bg"].permute(1, 2, 0), expected["fg_bg"])
+        np.testing.assert_array_equal(sample["mask"][0], expected["mask"])
+        np.testing.assert_array_equal(sample["depth"][0], expected["depth"])
+        assert sample["depth"].dtype == torch.uint16 and sample["index"] == i
+        assert sample["bg_index"] == data.bg[i] == int(data.sample_name(i)[1:]) // 20
+    np.testing.assert_array_equal(data[-1]["mask"], data[59]["mask"])
+    with pytest.raises(IndexError, match="sample 60"):
+        data[60]
+
+
+def test_columns_of_the_table(hand_made):
+    placements = open_dataset(hand_made[0]).placements
+    assert placements["sample"][7] == b"s000007" and placements["x_px"][7] == -2 and placements["flip"][7] == 0
+    assert placements["z_m"][7] == 2.5 and placements["scale"].dtype == np.float64
+
+
+def test_subset_and_split(hand_made):
+    data = open_dataset(hand_made[0])
+    part = data.subset([5, 59, 0]).subset([1, 2])
+    assert [part.sample_name(i) for i in range(2)] == ["s000059", "s000000"]
+    np.testing.assert_array_equal(part[0]["mask"], data[59]["mask"])
+    assert part[0]["index"] == 0 and part.bg.tolist() == [2, 0]
+    sets = data.split(seed=1)
+    assert sum(len(s) for s in sets.values()) == 60
+    assert not set(sets["train"].bg) & set(sets["new_both"].bg)
+    assert not set(sets["train"].fg) & set(sets["new_both"].fg)
+
+
+def test_plain_dataloader(hand_made):
+    data = open_dataset(hand_made[0])
+    plain = next(iter(DataLoader(data, batch_size=7)))
+    fast = next(iter(DataLoader(data, batch_size=7, collate_fn=collate)))
+    assert plain["fg_bg"].shape == (7, 3, 24, 32)
+    for name in ("bg", "fg_bg", "mask", "depth", "bg_index", "index"):
+        torch.testing.assert_close(plain[name], fast[name])
+
+
+def test_pickled_copy(hand_made):
+    data = open_dataset(hand_made[0])
+    data.backgrounds  # noqa: B018  the decoded cache must not travel
+    copy = pickle.dumps(data)
+    assert len(copy) < 100_000
+    torch.testing.assert_close(pickle.loads(copy)[3]["fg_bg"], data[3]["fg_bg"])
+
+
+def test_without_depth(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d", depth="none")
+    data = open_dataset(tmp_path / "d")
+    assert "depth" not in data[0] and data.depth_kind == "none"
+    assert np.isnan(data.placements["z_m"]).all()
+
+
+def test_missing_and_unfinished_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such data set"):
+        open_dataset(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="it has no dataset.json"):
+        open_dataset(tmp_path)
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="begun but not finished: run the same create command"):
+        open_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"format": 1')
+    with pytest.raises(ValueError, match="dataset.json is damaged"):
+        open_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="format 99"):
+        open_dataset(tmp_path)
+
+
+def test_missing_or_truncated_shard(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d")
+    shard = tmp_path / "d" / "shard-00001.zip"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-100])
+    with pytest.raises(ValueError, match="shard-00001.zip has .* truncated"):
+        open_dataset(tmp_path / "d")
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match="shard-00001.zip is missing"):
+        open_dataset(tmp_path / "d")
+
+
+def rewrite(folder, name, change):
+    """Write the first shard anew with one member changed, and its size in dataset.json."""
+    import zipfile
+
+    path = folder / "shard-00000.zip"
+    with zipfile.ZipFile(path) as archive:
+        members = {n: archive.read(n) for n in archive.namelist()}
+    members[name] = change(members[name])
+    with ShardWriter(path) as writer:
+        for member, data in members.items():
+            if data is not None:
+                writer.add(member, data)
+    info = json.loads((folder / "dataset.json").read_text())
+    info["shards"][0]["bytes"] = path.stat().st_size
+    (folder / "dataset.json").write_text(json.dumps(info))
+
+
+def test_a_damaged_picture_is_named(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d")
+    rewrite(tmp_path / "d", "mask/s000003.png", lambda data: data[:40])
+    data = open_dataset(tmp_path / "d")
+    data[2]
+    with pytest.raises(ValueError, match="sample s000003, member mask/s000003.png: .*truncated"):
+        data[3]
+
+
+def test_a_picture_of_another_size_is_named(tmp_path, make_dataset):
+    from mdlib.loading import codec
+
+    make_dataset(tmp_path / "d")
+    small = codec.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+    rewrite(tmp_path / "d", "fg_bg/s000004.jpg", lambda data: small)
+    with pytest.raises(ValueError, match=r"s000004.*\(8, 8, 3\).*\(24, 32, 3\)"):
+        open_dataset(tmp_path / "d")[4]
+
+
+def test_a_missing_member_is_named(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d")
+    rewrite(tmp_path / "d", "depth/s000009.png", lambda data: None)
+    with pytest.raises(ValueError, match="depth/s000009.png"):
+        open_dataset(tmp_path / "d")
+
+
+def test_several_objects_in_one_sample(tmp_path, make_dataset):
+    """The table has a row per object; a sample is counted once, under its first object."""
+    make_dataset(tmp_path / "d")
+    second = b"s000002,b000,f003,0,1,1,0.25,,9\n"
+
+    def add_row(table):
+        lines = table.splitlines(keepends=True)
+        return b"".join(lines[:4] + [second] + lines[4:])
+
+    rewrite(tmp_path / "d", "placements.csv", add_row)
+    data = open_dataset(tmp_path / "d")
+    assert len(data) == 60 and data.fg[2] == 0 and data.sample_name(3) == "s000003"

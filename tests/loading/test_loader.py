@@ -1,0 +1,127 @@
+"""Order, sharding, prefetching: the same samples however they are fetched."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdlib.loading.dataset import open_dataset
+from mdlib.loading.loader import EpochSampler, make_loader
+
+
+def indices(loader):
+    return [batch["index"].tolist() for batch in loader]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.integers(1, 17), st.integers(1, 4), st.integers(0, 5), st.integers(0, 3))
+def test_each_sample_once_over_all_processes(count, batch_size, world, seed, epoch):
+    seen, lengths = [], set()
+    for rank in range(world):
+        sampler = EpochSampler(count, batch_size, True, seed, False, rank, world)
+        sampler.epoch = epoch
+        batches = list(sampler)
+        lengths.add(len(batches))
+        assert len(batches) == len(sampler) and all(len(b) <= batch_size for b in batches)
+        seen += np.concatenate(batches).tolist()
+    assert sorted(seen) == list(range(count)) and len(lengths) == 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 100), st.integers(1, 9), st.integers(0, 12))
+def test_starting_late_equals_skipping(count, batch_size, start):
+    whole = EpochSampler(count, batch_size, True, 3, False, 0, 1)
+    late = EpochSampler(count, batch_size, True, 3, False, 0, 1)
+    late.start = start
+    assert [b.tolist() for b in late] == [b.tolist() for b in whole][start:]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(hand_made):
+    data = open_dataset(hand_made[0])
+    orders = {}
+    for seed in (0, 1):
+        for epoch in (0, 1):
+            loader = make_loader(data, 7, shuffle=True, seed=seed)
+            loader.set_epoch(epoch)
+            orders[seed, epoch] = sum(indices(loader), [])
+            assert sorted(orders[seed, epoch]) == list(range(60))
+    assert len({tuple(order) for order in orders.values()}) == 4
+    again = make_loader(data, 7, shuffle=True, seed=1)
+    again.set_epoch(1)
+    assert sum(indices(again), []) == orders[1, 1]
+
+
+@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 3}, {"workers": 1}, {"workers": 2}])
+def test_same_batches_however_they_are_fetched(hand_made, options):
+    data = open_dataset(hand_made[0])
+    loader = make_loader(data, 8, shuffle=True, seed=4, **options)
+    for epoch, start in [(0, 0), (1, 0), (2, 5)]:
+        loader.set_epoch(epoch, start)
+        order = EpochSampler(60, 8, True, 4, False, 0, 1)
+        order.epoch, order.start = epoch, start
+        for batch, expected in zip(loader, order, strict=True):
+            assert batch["index"].tolist() == expected.tolist()
+            direct = data.batch(expected)
+            for name in direct:
+                torch.testing.assert_close(batch[name], direct[name], rtol=0, atol=0)
+
+
+def test_drop_last(hand_made):
+    data = open_dataset(hand_made[0])
+    assert len(make_loader(data, 16)) == 4 and len(make_loader(data, 16, drop_last=True)) == 3
+    assert [len(b) for b in indices(make_loader(data, 16, drop_last=True))] == [16, 16, 16]
+
+
+def test_float_batch_by_hand(hand_made):
+    folder, truth = hand_made
+    data = open_dataset(folder)
+    loader = make_loader(data, 60)
+    batch = loader.to_float(next(iter(loader)))
+    expected = truth["s000033"]
+    assert all(tensor.dtype == torch.float32 for tensor in batch.values())
+    np.testing.assert_allclose(batch["bg"][33].permute(1, 2, 0), expected["bg"] / 255, atol=1e-6)
+    np.testing.assert_allclose(batch["fg_bg"][33].permute(1, 2, 0), expected["fg_bg"] / 255, atol=1e-6)
+    np.testing.assert_allclose(batch["mask"][33, 0], expected["mask"] / 255, atol=1e-6)
+    mm = expected["depth"].astype(float)
+    closeness = np.where(mm > 0, np.minimum(1, 500 / np.maximum(mm, 1)), np.nan)
+    np.testing.assert_allclose(batch["depth"][33, 0], closeness, atol=1e-6)
+
+
+def test_depth_is_unknown_where_the_data_set_has_none(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d", depth="none")
+    loader = make_loader(open_dataset(tmp_path / "d"), 4)
+    depth = loader.to_float(next(iter(loader)))["depth"]
+    assert depth.shape == (4, 1, 24, 32) and depth.isnan().all()
+
+
+@pytest.mark.parametrize("options", [{"threads": 2}, {"workers": 2}])
+def test_a_damaged_sample_is_named_in_the_caller(tmp_path, make_dataset, options):
+    make_dataset(tmp_path / "d")
+    shard = tmp_path / "d" / "shard-00001.zip"
+    content = bytearray(shard.read_bytes())
+    at = content.index(b"mask/s000025.png") + len("mask/s000025.png")
+    content[at : at + 8] = b"rubbish!"
+    shard.write_bytes(content)
+    loader = make_loader(open_dataset(tmp_path / "d"), 10, **options)
+    with pytest.raises(ValueError, match="sample s000025, member mask/s000025.png"):
+        indices(loader)
+
+
+def test_stopping_early_leaves_no_thread(hand_made):
+    before = set(threading.enumerate())
+    for _ in range(3):
+        batches = iter(make_loader(open_dataset(hand_made[0]), 4, threads=3))
+        next(batches)
+        batches.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_bad_arguments(hand_made):
+    data = open_dataset(hand_made[0])
+    with pytest.raises(ValueError, match="batch_size must be 1 or more"):
+        make_loader(data, 0)
+    with pytest.raises(ValueError, match="0 <= rank < 2"):
+        make_loader(data, 4, rank=2, world_size=2)
