@@ -1,0 +1,55 @@
+# Everything runs in .venv, which is made on first use; python3 and make are all that is needed.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+# Workers of the tests; each keeps to one core.
+WORKERS ?= 2
+DEMO := demo
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+
+.PHONY: help env demo picture test test-full lint clean
+
+help:
+	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
+	@echo "make test       the tests of every day"
+	@echo "make test-full  all tests, also the slow ones"
+	@echo "make lint       check style and formatting"
+	@echo "make picture    the picture of the README, from the demo"
+	@echo "make clean      remove everything that was built here, .venv and demo/ too"
+
+env: $(VENV)/.installed
+
+# torch and torchvision must come from the same source, so there is one pip call.
+$(VENV)/.installed: setup.py
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing mdlib and what it needs into $(VENV) (a few minutes, 6 GB with torch) ..."
+	@$(PY) -m pip install -qq --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+demo: env
+	@echo "1/5 create: a data set of made-up rooms and objects"
+	@$(PY) -m mdlib create $(DEMO)/data --rooms 40 --props 40 --placements 1 --flip --size 128 --workers 2
+	@echo "2/5 train: four minutes"
+	@$(PY) -m mdlib train $(DEMO)/data --run $(DEMO)/run --minutes 4
+	@echo "3/5 evaluate: rooms and objects that training never saw"
+	@$(PY) -m mdlib evaluate $(DEMO)/data --weights $(DEMO)/run --pairs 40 --json $(DEMO)/evaluation.json
+	@echo "4/5 sample: two pictures of such a room, without and with an object"
+	@$(PY) -m mdlib sample $(DEMO)/data --set new_both --index 0 --out $(DEMO)/sample
+	@echo "5/5 predict: what was added, and how near is everything?"
+	@$(PY) -m mdlib predict $(DEMO)/sample/bg.png $(DEMO)/sample/fg_bg.png \
+		--weights $(DEMO)/run --out $(DEMO)/prediction
+	@echo "Done. Look at $(DEMO)/prediction/panel.png; the truth is $(DEMO)/sample/panel.png."
+
+test: env
+	@$(PYTEST) -m "not slow"
+
+test-full: env
+	@$(PYTEST)
+
+lint: env
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

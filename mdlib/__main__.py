@@ -1,0 +1,251 @@
+"""The command line: python -m mdlib COMMAND ...
+
+Each command is made from a config dataclass, so its options are the fields that Python code uses too. What a
+command needs is imported when it runs: the list of commands and every usage error appear at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import tyro
+from tyro.conf import Positional, PositionalRequiredArgs, arg
+
+from mdlib import __version__
+
+Config = TypeVar("Config")
+
+# What can go wrong without a mistake in the program: bad files or arguments, a full disk, a missing extra,
+# numbers that overflow in training, a worker or a GPU that ran out of memory.
+EXPECTED_ERRORS = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError)
+WRONG_INPUT, STOPPED = 2, 130
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Print the counts, sizes and statistics of a data set."""
+
+    data: Positional[Annotated[Path, arg(metavar="DATA")]]
+    """folder of the data set"""
+    check: bool = False
+    """also read every byte and compare the checksums"""
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
+
+    data: Positional[Annotated[Path, arg(metavar="DATA")]]
+    """folder of the data set"""
+    set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
+    """which backgrounds and cut-outs: seen in training or not"""
+    index: int = 0
+    """number of the sample in this set"""
+    out: Path = Path("sample")
+    """folder for the pictures"""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure a network on rooms and objects that its training never saw, beside plain subtraction.
+
+    Writes the table as JSON and, beside it, as Markdown.
+    """
+
+    data: Positional[Annotated[Path, arg(metavar="DATA")]]
+    """folder of the data set"""
+    weights: Path
+    """run folder or saved model folder"""
+    json: Path = Path("evaluation.json")
+    """file for the result; the same name with .md gets the table"""
+    pairs: int | None = None
+    """pairs per set and condition; those of published tables (2,000 and 500) where it is not given"""
+    seed: int = 0
+    """seed of the pairs and the disturbances"""
+    batch_size: int = 32
+    """pairs measured at a time; changes no result"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where the network runs; auto takes a GPU if there is one"""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
+
+    bg: Positional[Annotated[Path, arg(metavar="BG")]]
+    """picture of the empty background"""
+    fg_bg: Positional[Annotated[Path, arg(metavar="FG_BG")]]
+    """the same scene with something in it, same size"""
+    weights: Path
+    """run folder or saved model folder"""
+    out: Path = Path("prediction")
+    """folder for the pictures"""
+
+
+def _create(arguments: list[str]) -> None:
+    from mdlib.creation.create import CreateConfig, create
+
+    print(create(_parse(CreateConfig, "create", arguments, PositionalRequiredArgs)))
+
+
+def _fetch(arguments: list[str]) -> None:
+    from mdlib.loading.fetch import FetchConfig, fetch
+
+    print(fetch(**vars(_parse(FetchConfig, "fetch", arguments, PositionalRequiredArgs))))
+
+
+def _info(arguments: list[str]) -> None:
+    config = _parse(InfoConfig, "info", arguments)
+    from mdlib.creation.card import info
+
+    print(info(config.data, check=config.check))
+
+
+def _sample(arguments: list[str]) -> None:
+    config = _parse(SampleConfig, "sample", arguments)
+    from mdlib.loading.dataset import open_dataset
+    from mdlib.viewing.scenes import scene, write_scene
+
+    dataset = open_dataset(config.data)
+    samples = dataset if config.set == "all" else dataset.split()[config.set]
+    if not 0 <= config.index < len(samples):
+        raise ValueError(f"--index {config.index}: {config.set} has the samples 0 to {len(samples) - 1}")
+    _print_paths(write_scene(config.out, scene(samples, config.index)))
+
+
+def _train(arguments: list[str]) -> None:
+    from mdlib.training.config import TrainConfig
+
+    config = _parse(TrainConfig, "train", arguments, PositionalRequiredArgs)
+    from mdlib.loading.dataset import open_dataset
+    from mdlib.loading.loader import make_loader
+    from mdlib.training.trainer import Trainer, new_model
+
+    sets = open_dataset(config.data).split()
+    common = {
+        "batch_size": config.batch_size,
+        "shuffle": True,
+        "seed": config.seed,
+        "threads": config.workers,
+    }
+    train = make_loader(sets["train"], drop_last=len(sets["train"]) >= config.batch_size, **common)
+    # Only looked at, never chosen by: what training saves is the network of its last step.
+    validation = make_loader(sets["new_both"], **common)
+    fitted = Trainer(config, new_model(config), lambda stage: (train, validation)).fit()
+    _print_paths([fitted.run])
+
+
+def _evaluate(arguments: list[str]) -> None:
+    config = _parse(EvaluateConfig, "evaluate", arguments)
+    from mdlib.evaluation.protocol import evaluate
+    from mdlib.evaluation.report import format_table
+    from mdlib.loading.dataset import open_dataset
+    from mdlib.viewing.predict import Predictor
+
+    model = Predictor.load(config.weights, None if config.device == "auto" else config.device).model
+    result = evaluate(
+        model,
+        open_dataset(config.data),
+        pairs=config.pairs,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        progress=True,
+    )
+    table = format_table(result)
+    config.json.parent.mkdir(parents=True, exist_ok=True)
+    config.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    config.json.with_suffix(".md").write_text(table, "utf-8")
+    print(table)
+    _print_paths([config.json, config.json.with_suffix(".md")])
+
+
+def _predict(arguments: list[str]) -> None:
+    config = _parse(PredictConfig, "predict", arguments)
+    from mdlib.viewing.predict import Predictor, as_picture
+    from mdlib.viewing.scenes import write_prediction
+
+    bg_img, fg_bg_img = as_picture(config.bg), as_picture(config.fg_bg)
+    prediction = Predictor.load(config.weights)(bg_img, fg_bg_img)
+    _print_paths(write_prediction(config.out, bg_img, fg_bg_img, prediction))
+
+
+COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
+    "create": ("make a data set from rooms and cut-outs", _create),
+    "fetch": ("get a file from Google Drive, the web or a bucket", _fetch),
+    "info": ("print what a data set holds; check its files", _info),
+    "sample": ("write one sample of a data set as pictures", _sample),
+    "train": ("train a network on a data set, or go on with it", _train),
+    "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
+    "predict": ("mask and depth of any two pictures of the same place", _predict),
+}
+
+USAGE = """usage: python -m mdlib COMMAND ...
+
+commands (python -m mdlib COMMAND --help tells the options of one):
+{commands}
+
+options:
+  --debug    show the whole trace of an error (also: MDLIB_DEBUG=1)
+  --version  print the version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 wrong input (a sentence on stderr), 130 stopped."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or os.environ.get("MDLIB_DEBUG", "0") not in ("", "0")
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    command = arguments[0] if arguments else None
+    if command in COMMANDS:
+        return run_command(COMMANDS[command][1], arguments[1:], debug)
+    if command == "--version":
+        print(f"mdlib {__version__}")
+        return 0
+    usage = USAGE.format(commands="\n".join(f"  {name:10} {about}" for name, (about, _) in COMMANDS.items()))
+    if command in ("-h", "--help"):
+        print(usage, end="")
+        return 0
+    wrong = f"error: no command {command!r}; the commands are {', '.join(COMMANDS)}\n" if command else usage
+    print(wrong, end="", file=sys.stderr)
+    return WRONG_INPUT
+
+
+def run_command(command: Callable[[list[str]], None], arguments: list[str], debug: bool) -> int:
+    """Call the function of a command; an expected error becomes one sentence on stderr, unless `debug`."""
+    try:
+        command(arguments)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return STOPPED
+    except EXPECTED_ERRORS as error:
+        if debug:
+            raise
+        where = " (--debug shows where)" if isinstance(error, RuntimeError) else ""
+        print(f"error: {_sentence(error)}{where}", file=sys.stderr)
+        return WRONG_INPUT
+    return 0
+
+
+def _parse(config: type[Config], command: str, arguments: list[str], *markers: object) -> Config:
+    """The config that the arguments describe. Exits with help (0) or with what is wrong in them (2)."""
+    return tyro.cli(config, args=arguments, prog=f"python -m mdlib {command}", config=markers)
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error; for one of the operating system its reason and the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _print_paths(paths: Sequence[Path]) -> None:
+    for path in paths:
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The command line from data to panel, as a user types it."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdlib.__main__ import COMMANDS
+from mdlib.loading.codec import decode
+from mdlib.viewing.predict import Predictor
+
+
+@pytest.fixture(scope="module")
+def run(tiny_dataset, command_line, tmp_path_factory):
+    """A run folder, trained for a few steps by the command."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    few = ("--steps", 3, "--batch-size", 4, "--checks", 1, "--check-pairs", 4)
+    done = command_line("train", tiny_dataset, "--run", folder, *few)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == str(folder)
+    return folder
+
+
+def test_create_then_info(command_line, tmp_path):
+    out = tmp_path / "data"
+    few = ("--rooms", 2, "--props", 2, "--placements", 1, "--no-flip", "--size", 32, "--workers", 1)
+    done = command_line("create", out, *few)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == str(out)
+    info = command_line("info", out, "--check")
+    assert info.code == 0, info.err
+    assert re.search(r"\b4 samples|samples\W+4\b", info.out)
+
+
+def test_evaluate(run, tiny_dataset, command_line, tmp_path):
+    file = tmp_path / "new/result.json"
+    done = command_line("evaluate", tiny_dataset, "--weights", run, "--json", file, "--pairs", 2)
+    assert done.code == 0, done.err
+    result = json.loads(file.read_text())
+    assert set(result["sets"]) == {"train", "new_fg", "new_bg", "new_both"}
+    assert file.with_suffix(".md").read_text() in done.out
+
+
+def test_sample_then_predict(run, tiny_dataset, command_line, tmp_path):
+    done = command_line(
+        "sample", tiny_dataset, "--set", "new_both", "--index", 1, "--out", tmp_path / "sample"
+    )
+    assert done.code == 0, done.err
+    pair = tmp_path / "sample/bg.png", tmp_path / "sample/fg_bg.png"
+    done = command_line("predict", *pair, "--weights", run, "--out", tmp_path / "prediction")
+    assert done.code == 0, done.err
+    names = ["mask.png", "depth.png", "overlay.png", "panel.png"]
+    assert done.out.split() == [str(tmp_path / "prediction" / name) for name in names]
+    expected = Predictor.load(run)(*pair)
+    mask, depth = (decode((tmp_path / "prediction" / name).read_bytes()) for name in names[:2])
+    np.testing.assert_array_equal(mask, np.rint(expected.mask * 255))
+    np.testing.assert_array_equal(depth, np.rint(expected.depth * 65535))
+    with Image.open(tmp_path / "prediction/panel.png") as panel:
+        assert panel.width > 4 * 64
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, command_line):
+    done = command_line(command, "--help")
+    assert done.code == 0
+    assert f"usage: python -m mdlib {command}" in done.out
+
+
+def test_list_of_commands_is_light():
+    """It needs none of the heavy libraries."""
+    code = "import sys; from mdlib.__main__ import main; main(['--help']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    *lines, has_torch = done.stdout.splitlines()
+    assert has_torch == "False"
+    assert all(any(line.split()[:1] == [command] for line in lines) for command in COMMANDS)
+
+
+def test_exit_codes_reach_the_shell():
+    for words, code in ((["--version"], 0), (["--help"], 0), ([], 2), (["bake"], 2)):
+        done = subprocess.run([sys.executable, "-m", "mdlib", *words], capture_output=True, text=True)
+        assert done.returncode == code
+        assert bool(done.stderr) == bool(code)
+
+
+def test_commands_of_the_readme_exist(repository, command_line):
+    """Each `python -m mdlib` line of README and Makefile: its command and its options are there."""
+    text = (repository / "README.md").read_text("utf-8") + (repository / "Makefile").read_text("utf-8")
+    lines = re.findall(r"-m mdlib ([a-z]+ [^\n`#]*)", text.replace("\\\n", " "))
+    assert {line.split()[0] for line in lines} == set(COMMANDS)
+    for line in lines:
+        command, *words = shlex.split(line)
+        options = set(re.findall(r"--[a-z-]+", command_line(command, "--help").out))
+        assert {word for word in words if word.startswith("--")} <= options, line

@@ -1,0 +1,99 @@
+"""The package as users get it: installed from a wheel, beside libraries that must stay as they are."""
+
+import email
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+# What Colab brings (August 2026); none of these may be replaced by installing mdlib.
+COLAB = {
+    "torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.1.3", "pillow": "11.3.0", "matplotlib": "3.10.0",
+    "ipywidgets": "7.7.1", "gdown": "5.2.2", "accelerate": "1.14.0", "torchsummary": "1.5.1",
+    "transformers": "5.15.0", "ipython": "7.34.0",
+}  # fmt: skip
+EXTRAS = {"notebooks", "train", "teacher", "dask", "remote", "export", "bench", "test"}
+
+
+@pytest.fixture(scope="module")
+def installed(repository, tmp_path_factory) -> Path:
+    """A folder outside the checkout with the installed wheel in it."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source / name)
+    for name in ("mdlib", "assets"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    target = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run([*pip, "--target", target, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    return target
+
+
+def run_installed(installed: Path, *arguments: str) -> str:
+    """The output of python, run far from the checkout, with the installed package first on the path."""
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=installed.parent, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def metadata(installed) -> email.message.Message:
+    return email.message_from_string(next(installed.glob("mdlib-*.dist-info/METADATA")).read_text("utf-8"))
+
+
+def test_wheel_holds_every_module_and_asset(repository, installed):
+    def files(root: Path) -> set[str]:
+        paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+        return {str(path) for path in paths if "__pycache__" not in path.parts}
+
+    assert files(installed / "mdlib") - {f"assets/{name}" for name in files(repository / "assets")} == files(
+        repository / "mdlib"
+    )
+    assert files(installed / "mdlib/assets") == files(repository / "assets")
+
+
+def test_assets_are_read_as_resources(repository, installed):
+    code = """
+from importlib.resources import files
+import mdlib
+print(mdlib.__file__)
+for item in sorted(files("mdlib.assets").iterdir(), key=lambda item: item.name):
+    if item.is_file():
+        print(item.name, len(item.read_bytes()))
+"""
+    where, *lines = run_installed(installed, "-c", code).splitlines()
+    assert Path(where).is_relative_to(installed)
+    expected = sorted(path for path in (repository / "assets").iterdir() if path.is_file())
+    assert lines == [f"{path.name} {path.stat().st_size}" for path in expected]
+
+
+def test_command_line_of_the_wheel(installed):
+    assert "create" in run_installed(installed, "-m", "mdlib", "--help")
+
+
+def test_version_stands_in_one_place(metadata):
+    import mdlib
+
+    assert metadata["Version"] == mdlib.__version__
+    assert metadata["Name"] == "mdlib"
+    assert metadata["Requires-Python"] == ">=3.10"
+
+
+def test_colab_keeps_its_libraries(metadata):
+    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+    wrong = [str(r) for r in requirements if r.name in COLAB and not r.specifier.contains(COLAB[r.name])]
+    assert not wrong
+    capped = [str(r) for r in requirements if any(s.operator not in (">=", "!=") for s in r.specifier)]
+    assert not capped
+
+
+def test_extras(metadata):
+    assert set(metadata.get_all("Provides-Extra")) == EXTRAS
