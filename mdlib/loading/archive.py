@@ -8,7 +8,9 @@ import os
 import struct
 import threading
 import zlib
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +36,14 @@ class Archive:
     def __init__(self, paths: Sequence[str | Path] | str | Path):
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
         self._indexes = [zipindex.read_index(path) for path in self.paths]
-        self._first = np.cumsum([0] + [len(index.offset) for index in self._indexes])
+        self._starts = [0, *accumulate(len(index.offset) for index in self._indexes)]
         self._stamps = [_stamp(os.stat(path)) for path in self.paths]
         self._descriptors: list[int | None] = [None] * len(self.paths)
         self._tables: list[NameTable | None] = [None] * len(self.paths)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return int(self._first[-1])
+        return self._starts[-1]
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_descriptors")}
@@ -70,7 +72,7 @@ class Archive:
 
     def part_slice(self, part: int) -> slice:
         """The numbers of the members that the archive file number `part` holds."""
-        return slice(int(self._first[part]), int(self._first[part + 1]))
+        return slice(self._starts[part], self._starts[part + 1])
 
     def find(self, name: str) -> int:
         """The number of the member called `name`; KeyError where there is none."""
@@ -89,7 +91,7 @@ class Archive:
                 table = self._tables[p] = NameTable(self._indexes[p], self.paths[p])
             position = table.find(names)
             new = (position >= 0) & (found < 0)
-            found[new] = position[new] + self._first[p]
+            found[new] = position[new] + self._starts[p]
         if (found < 0).any():
             name = names[int(np.flatnonzero(found < 0)[0])]
             name = name.decode() if isinstance(name, bytes) else str(name)
@@ -153,8 +155,8 @@ class Archive:
     def _locate(self, i: int) -> tuple[int, int]:
         if len(self.paths) == 1:
             return 0, i
-        part = int(np.searchsorted(self._first, i, side="right")) - 1
-        return part, i - int(self._first[part])
+        part = bisect_right(self._starts, i) - 1
+        return part, i - self._starts[part]
 
     def _open(self, part: int) -> int:
         with self._lock:

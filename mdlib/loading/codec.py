@@ -8,6 +8,7 @@ The only place where values change scale, layout or depth direction:
 | mask, 8-bit PNG | H,W uint8 | B,1,H,W float32, 0 to 1 |
 | metric depth, 16-bit PNG in mm | H,W uint16 | closeness, nan unknown |
 | relative depth, 8-bit PNG or JPEG of closeness | H,W uint8 | closeness |
+| of other projects: mask in JPEG, depth far = white | H,W uint8 through a table | as above |
 
 Millimetres: 0 = unknown, 65,535 = that far or farther. Closeness is NEAR_M / z: 1 at NEAR_M metres or
 nearer, 0 infinitely far.
@@ -30,6 +31,8 @@ except ImportError:  # no wheel for this platform: PIL does the same, at about h
 NEAR_M = 0.5
 FAR_MM = 65535
 JPEG_SIGNATURE = b"\xff\xd8\xff"
+RINGING = (16, 239)  # masks in JPEG: values at or beyond these are black or white that the encoder disturbed
+_COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
 
 
 def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
@@ -70,29 +73,57 @@ def decode(data: bytes) -> np.ndarray:
     elif data[:8] == png.SIGNATURE:
         gray = png.decode(data)
         if gray is not None:
-            return gray
+            return gray if gray.dtype == np.uint8 else gray.astype(np.uint16)
     return _decode_with_pil(data)
 
 
-def decode_into(data: bytes, out: np.ndarray) -> None:
+def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:
     """Decode into `out`, C-contiguous (H,W,3) or (H,W) uint8, or (H,W) uint16.
 
-    Raises ValueError for bytes that are no picture, a damaged one, or one of another size or kind.
+    `reduce` = 2, 4 or 8: the picture is that many times as large as `out`. JPEG is then decoded at the
+    smaller size, which saves most of the work; a mask is averaged (coverage stays coverage), and of 16-bit
+    depth the pixel next to each centre is taken (distances are never averaged over an edge). A gray picture
+    stored as three equal channels counts as gray. Raises ValueError for bytes that are no picture, a damaged
+    one, or one of another size or kind.
     """
+    full = (out.shape[0] * reduce, out.shape[1] * reduce)
     if data[:3] == JPEG_SIGNATURE and simplejpeg is not None:
         height, width, space, _ = _jpeg_header(data)
-        if space in ("YCbCr", "Gray") and (height, width) == out.shape[:2]:
+        if space in ("YCbCr", "Gray") and (height, width) == full:
+            smaller = {} if reduce == 1 else {"min_height": out.shape[0], "min_width": out.shape[1]}
             try:
-                simplejpeg.decode_jpeg(data, "RGB" if out.ndim == 3 else "GRAY", buffer=out)
+                simplejpeg.decode_jpeg(data, "RGB" if out.ndim == 3 else "GRAY", buffer=out, **smaller)
             except ValueError as error:
                 raise ValueError(f"damaged JPEG data: {error}") from None
             return
     img = decode(data)
-    if img.shape != out.shape or img.dtype != out.dtype:
+    if out.ndim == 2 and img.ndim == 3:
+        img = as_gray(img)
+    expected = (*full, *out.shape[2:])
+    if img.shape != expected or img.dtype.itemsize != out.dtype.itemsize:
         raise ValueError(
-            f"a picture of shape {img.shape} ({img.dtype}) where {out.shape} ({out.dtype}) was expected"
+            f"a picture of shape {img.shape} ({img.dtype}) where {expected} ({out.dtype}) was expected"
         )
-    out[:] = img
+    out[:] = img if reduce == 1 else _shrunk(img, reduce)
+
+
+def as_gray(img: np.ndarray) -> np.ndarray:
+    """Picture (H,W) or (H,W,3) uint8 whose channels agree, to (H,W); ValueError for a colour picture."""
+    if img.ndim == 2:
+        return img
+    if img.size and int((img.max(2) - img.min(2)).max()) > _COLOUR:
+        raise ValueError("a colour picture where a gray one was expected (a mask, or depth as one channel)")
+    return img[..., 1].copy()  # green: half of what the eye and the JPEG encoder call brightness
+
+
+def _shrunk(img: np.ndarray, factor: int) -> np.ndarray:
+    if img.dtype.itemsize == 2:
+        return img[factor // 2 :: factor, factor // 2 :: factor]
+    total = np.zeros((img.shape[0] // factor, img.shape[1] // factor, *img.shape[2:]), np.uint16)
+    for y in range(factor):
+        for x in range(factor):
+            total += img[y::factor, x::factor]
+    return (total + factor * factor // 2) // (factor * factor)
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int, str, str]:
@@ -161,6 +192,26 @@ def depth_to_closeness(stored: torch.Tensor, near_m: float = NEAR_M) -> torch.Te
         return stored.float() / 255.0
     mm = stored.to(torch.int32).float()
     return torch.where(mm > 0, (near_m * 1000.0 / mm).clamp(max=1.0), torch.nan)
+
+
+def ringing_table(black: int = RINGING[0], white: int = RINGING[1]) -> np.ndarray:
+    """For a mask that was stored as JPEG: the clean value of each stored one, (256,) uint8.
+
+    Up to `black` -> 0, from `white` on -> 255, soft edges in between stay as they are. On soft masks of
+    people at 224 px and JPEG quality 75, 1.4 % of the empty area is not 0 as stored and 0.01 % afterwards,
+    and the mean error goes from 0.0010 to 0.0007 of full scale. At quality 95 there is little
+    ringing, and the faintest part of soft edges that is lost weighs as much (0.0003 to 0.0004).
+    """
+    if not 0 <= black < white <= 255:
+        raise ValueError(f"black is {black} and white {white}; they must be 0 <= black < white <= 255")
+    table = np.arange(256, dtype=np.uint8)
+    table[: black + 1], table[white:] = 0, 255
+    return table
+
+
+def inversion_table() -> np.ndarray:
+    """For relative depth that was stored far = white: the closeness of each stored value, (256,) uint8."""
+    return np.arange(255, -1, -1, dtype=np.uint8)
 
 
 def to_unit(stored: torch.Tensor) -> torch.Tensor:

@@ -1,23 +1,26 @@
 """A data set: a folder of shards, seen as one map-style data set of tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mdlib.loading import splits
+from mdlib.loading.layouts import Layout, read_layout
 from mdlib.loading.shard_format import read_store
 from mdlib.loading.store import Store
 
 
-def open_dataset(path: str | Path) -> "SceneDataset":
+def open_dataset(path: str | Path, layout: Layout | None = None) -> "SceneDataset":
     """Open the data set in the folder `path`, written by `mdlib create`.
 
-    Reads directories and tables, no pictures. Raises FileNotFoundError or ValueError with a sentence
-    where the folder is missing, unfinished, of another format, or a shard is missing or has another size.
+    With a `layout`, archives of another project: `path` is then a ZIP file, a folder of ZIP files, or a
+    folder of pictures. Reads directories and tables, no pictures (a few with a layout, to check it). Raises
+    FileNotFoundError or ValueError with a sentence where the folder is missing, unfinished, of another
+    format, a shard is missing or has another size, or the archives are not laid out like that.
     """
-    return SceneDataset(read_store(Path(path)))
+    return SceneDataset(read_store(Path(path)) if layout is None else read_layout(path, layout))
 
 
 class SceneDataset:
@@ -90,8 +93,7 @@ class SceneDataset:
         A share `held_out` of the groups of backgrounds and of cut-outs is unseen in `train`; near-duplicates
         are one group and never stand on two sides.
         """
-        bg_groups = [entry["group"] for entry in self.info["backgrounds"]]
-        fg_groups = [entry["group"] for entry in self.info["cutouts"]]
+        bg_groups, fg_groups = self._store.groups("backgrounds"), self._store.groups("cutouts")
         sets = splits.four_sets(bg_groups, fg_groups, self.bg, self.fg, seed, held_out)
         return {name: self.subset(indices) for name, indices in sets.items()}
 
@@ -108,11 +110,16 @@ class SceneDataset:
         batch = self.batch(indices)
         return Samples({"bg": self.backgrounds[batch["bg_index"]], **batch})
 
-    def batch(self, indices: Sequence[int] | np.ndarray) -> dict[str, torch.Tensor]:
-        """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures."""
+    def batch(
+        self, indices: Sequence[int] | np.ndarray, reduce: int = 1, empty: Callable = np.empty
+    ) -> dict[str, torch.Tensor]:
+        """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures.
+
+        `reduce` = 2, 4 or 8 decodes at that fraction of the size; `empty(shape, dtype)` provides the memory.
+        """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
-        batch = {kind: self._store.pictures(kind, rows) for kind in self._store.members}
+        batch = {kind: self._store.pictures(kind, rows, reduce, empty) for kind in self._store.members}
         batch["bg_index"] = torch.from_numpy(self._store.bg[rows])
         batch["index"] = torch.from_numpy(indices)
         return batch

@@ -1,14 +1,17 @@
 """Batches in a reproducible order, decoded ahead of their use."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from mdlib.loading import codec
+from mdlib.loading.buffers import BufferPool
 from mdlib.loading.dataset import SceneDataset
 
 
@@ -17,7 +20,8 @@ def make_loader(
     batch_size: int = 64,
     shuffle: bool = False,
     seed: int = 0,
-    threads: int = 2,
+    size: tuple[int, int] | None = None,
+    threads: int | None = None,
     workers: int = 0,
     drop_last: bool = False,
     rank: int = 0,
@@ -25,10 +29,14 @@ def make_loader(
 ) -> "Loader":
     """A loader over `dataset`; see `Loader`.
 
-    `threads` decode in the calling process; `workers` > 0 takes that many processes instead. `rank` of
-    `world_size` processes gets its part of each global batch of world_size x batch_size samples.
+    `size` (H, W) is the size of the float batches, that of the data set where it is None; a smaller one is
+    decoded faster. `threads` decode in the calling process (None: as many as there are cores, at most 8);
+    `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
+    data sets whose pictures only PIL can read. `rank` of `world_size` processes gets its part of each global
+    batch of world_size x batch_size samples.
     """
-    return Loader(dataset, batch_size, shuffle, seed, threads, workers, drop_last, rank, world_size)
+    sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
+    return Loader(dataset, sampler, size or dataset.size, threads or min(os.cpu_count() or 1, 8), workers)
 
 
 class EpochSampler:
@@ -62,17 +70,25 @@ class EpochSampler:
 class Loader:
     """Iterates over the batches of one epoch.
 
-    A batch is a dict: `fg_bg` (B,3,H,W uint8), `mask` (B,1,H,W uint8), `depth` where there is any, `bg_index`
-    and `index` (B, int64). `set_epoch(epoch, start)` chooses the order and the first batch; batches before it
-    are not read. `to_float` brings a batch to a device as the network wants it. An exception in a decoding
-    thread or worker is raised here and names the sample.
+    A batch is a dict: `fg_bg` (B,3,h,w uint8), `mask` (B,1,h,w uint8), `depth` where there is any, `bg_index`
+    and `index` (B, int64), with (h, w) the data set's size or a half, a quarter or an eighth of it, the
+    smallest that is not below `size`. `set_epoch(epoch, start)` chooses the order and the first batch;
+    batches before it are not read. `to_float` brings a batch to a device as the network wants it. An
+    exception in a decoding thread or worker is raised here and names the sample.
     """
 
-    def __init__(self, dataset, batch_size, shuffle, seed, threads, workers, drop_last, rank, world_size):
-        self.dataset, self.batch_size = dataset, batch_size
-        self.sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
-        self.threads, self.workers = max(1, threads), workers
+    def __init__(
+        self, dataset: SceneDataset, sampler: EpochSampler, size: tuple[int, int], threads: int, workers: int
+    ):
+        self.dataset, self.sampler, self.size = dataset, sampler, size
+        self.threads, self.workers = threads, workers
+        self.reduce = _reduction(dataset.size, size)
+        self._pool = BufferPool(limit=threads + 4)
         self._on_device: dict[torch.device, torch.Tensor] = {}
+
+    @property
+    def batch_size(self) -> int:
+        return self.sampler.batch_size
 
     def __len__(self) -> int:
         return len(self.sampler)
@@ -89,7 +105,7 @@ class Loader:
             ahead: deque = deque()
             try:
                 for indices in self.sampler:
-                    ahead.append(pool.submit(self.dataset.batch, indices))
+                    ahead.append(pool.submit(self.dataset.batch, indices, self.reduce, self._pool.take))
                     if len(ahead) > self.threads + 1:
                         yield ahead.popleft().result()
                 while ahead:
@@ -99,7 +115,7 @@ class Loader:
                     task.cancel()
 
     def _from_workers(self) -> Iterator[dict[str, torch.Tensor]]:
-        whole = _WholeBatches(self.dataset)
+        whole = _WholeBatches(self.dataset, self.reduce)
         yield from DataLoader(
             whole, batch_sampler=self.sampler, num_workers=self.workers, collate_fn=_as_it_is
         )
@@ -108,29 +124,48 @@ class Loader:
         self, batch: dict[str, torch.Tensor], device: str | torch.device = "cpu"
     ) -> dict[str, torch.Tensor]:
         """The batch on `device` as float32: `bg`, `fg_bg` (B,3,H,W) and `mask` (B,1,H,W) from 0 to 1, `depth`
-        (B,1,H,W closeness; nan = unknown, all of it where the data set has none)."""
+        (B,1,H,W closeness; nan = unknown, all of it where the data set has none); (H, W) is `size`."""
         device = torch.device(device)
         if device not in self._on_device:
-            self._on_device[device] = self.dataset.backgrounds.to(device)
+            backgrounds = codec.to_unit(self.dataset.backgrounds)
+            resized = _resized(backgrounds, self.size).mul(255).round().to(torch.uint8)
+            self._on_device[device] = resized.to(device)
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        mask = codec.to_unit(moved["mask"])
-        depth = moved.get("depth")
+        mask = _resized(codec.to_unit(moved["mask"]), self.size)
+        depth = torch.full_like(mask, torch.nan)
+        if "depth" in moved:  # nearest: an average over an edge is a distance where nothing is
+            depth = codec.depth_to_closeness(moved["depth"])
+            depth = depth if depth.shape[2:] == self.size else F.interpolate(depth, self.size)
         return {
             "bg": codec.to_unit(self._on_device[device][moved["bg_index"]]),
-            "fg_bg": codec.to_unit(moved["fg_bg"]),
+            "fg_bg": _resized(codec.to_unit(moved["fg_bg"]), self.size),
             "mask": mask,
-            "depth": torch.full_like(mask, torch.nan) if depth is None else codec.depth_to_closeness(depth),
+            "depth": depth,
         }
+
+
+def _reduction(stored: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """The largest of 8, 4, 2, 1 that divides the stored size into one that is not below the wanted size."""
+    for factor in (8, 4, 2):
+        if all(s % factor == 0 and s // factor >= w for s, w in zip(stored, wanted, strict=True)):
+            return factor
+    return 1
+
+
+def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if pictures.shape[2:] == tuple(size):
+        return pictures
+    return F.interpolate(pictures, tuple(size), mode="bilinear", antialias=True).clamp_(0, 1)
 
 
 class _WholeBatches(torch.utils.data.Dataset):
     """Lets a worker of a DataLoader fetch a batch without the pictures of its backgrounds."""
 
-    def __init__(self, dataset: SceneDataset):
-        self.dataset = dataset
+    def __init__(self, dataset: SceneDataset, reduce: int):
+        self.dataset, self.reduce = dataset, reduce
 
     def __getitems__(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        return self.dataset.batch(indices)
+        return self.dataset.batch(indices, self.reduce)
 
 
 def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

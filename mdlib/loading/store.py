@@ -5,14 +5,16 @@ of other projects differ only in how they fill it in.
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mdlib.loading import codec
+from mdlib.loading import codec, splits
 from mdlib.loading.archive import Archive
+from mdlib.loading.folder import FolderArchive
 
 
 @dataclass
@@ -21,12 +23,13 @@ class Store:
 
     path: Path
     info: dict  # the content of dataset.json
-    archive: Archive
+    archive: Archive | FolderArchive
     members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
     bg_members: np.ndarray  # member number of each background, int64
     columns: dict[str, np.ndarray]  # the table of placements, one entry per sample
     bg: np.ndarray  # background number of each sample, int64
     fg: np.ndarray  # cut-out number of each sample, int64
+    tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8
 
     def __post_init__(self):
         self._backgrounds: torch.Tensor | None = None
@@ -43,20 +46,28 @@ class Store:
     def size(self) -> tuple[int, int]:
         return tuple(self.info["size"])
 
-    def pictures(self, kind: str, rows: np.ndarray) -> torch.Tensor:
-        """Decoded pictures of one kind, (B,C,H,W); the memory of colour pictures is channels-last."""
+    def pictures(
+        self, kind: str, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty
+    ) -> torch.Tensor:
+        """Decoded pictures of one kind, (B,C,H,W), at 1 / `reduce` of their size.
+
+        The memory of colour pictures is channels-last; `empty(shape, dtype)` provides it.
+        """
         colour = kind == "fg_bg"
         metres = kind == "depth" and self.info["depth"]["dtype"] == "uint16"
-        shape = (len(rows), *self.size, 3) if colour else (len(rows), *self.size)
-        out = np.empty(shape, np.uint16 if metres else np.uint8)
+        height, width = (side // reduce for side in self.size)
+        shape = (len(rows), height, width, 3) if colour else (len(rows), height, width)
+        out = empty(shape, np.uint16 if metres else np.uint8)
         for k, member in enumerate(self.members[kind][rows].tolist()):
             try:
-                codec.decode_into(self.archive.read(member), out[k])
+                codec.decode_into(self.archive.read(member), out[k], reduce)
             except ValueError as error:
                 name = self.columns["sample"][rows[k]].decode()
                 raise ValueError(
                     f"{self.path}: sample {name}, member {self.archive.name(member)}: {error}"
                 ) from None
+        if kind in self.tables:
+            out[:] = self.tables[kind][out]
         tensor = torch.from_numpy(out)
         return tensor.permute(0, 3, 1, 2) if colour else tensor[:, None]
 
@@ -72,3 +83,18 @@ class Store:
                         raise ValueError(f"{self.path}: {self.archive.name(member)}: {error}") from None
                 self._backgrounds = torch.from_numpy(out).permute(0, 3, 1, 2)
             return self._backgrounds
+
+    def groups(self, kind: str) -> Sequence[int]:
+        """Near-duplicate group of each of the "backgrounds" or "cutouts".
+
+        Where the data set does not say, backgrounds are compared once, and a cut-out is its own group; where
+        it tells nothing of its cut-outs, every sample counts as one of its own.
+        """
+        entries = self.info[kind]
+        if not entries:
+            return range(len(self.fg))
+        if "group" not in entries[0]:
+            imgs = self.backgrounds().permute(0, 2, 3, 1).numpy()
+            for entry, group in zip(entries, splits.group_duplicates(list(imgs)), strict=True):
+                entry["group"] = group
+        return [entry["group"] for entry in entries]

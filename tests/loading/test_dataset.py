@@ -31,7 +31,8 @@ def test_every_sample_is_what_was_written(hand_made):
 
 def test_columns_of_the_table(hand_made):
     placements = open_dataset(hand_made[0]).placements
-    assert placements["sample"][7] == b"s000007" and placements["x_px"][7] == -2 and placements["flip"][7] == 0
+    assert placements["sample"][7] == b"s000007"
+    assert placements["x_px"][7] == -2 and placements["flip"][7] == 0
     assert placements["z_m"][7] == 2.5 and placements["scale"].dtype == np.float64
 
 
