@@ -1,0 +1,116 @@
+"""The options of a creation, and the recipe that follows from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdlib import __version__
+from mdlib.creation.recipe import file_sha256
+from mdlib.creation.sources import folder_pictures
+
+FORMAT = 1
+ENCODINGS = ("exact", "fast")
+
+
+@dataclass(frozen=True)
+class CreateConfig:
+    """Makes a data set: every cut-out on every background, at several places, as it is and mirrored."""
+
+    out: Path
+    """Folder of the data set. The same command goes on where an interrupted one stopped."""
+    bg: Path | None = None
+    """Folder with pictures of empty backgrounds (JPEG, PNG or WebP of any size)."""
+    fg: Path | None = None
+    """Folder with cut-outs: pictures with transparency, or any pictures together with --fg-mask."""
+    fg_mask: Path | None = None
+    """Folder with the masks of the cut-outs, white = object, under the same file names."""
+    rooms: int = 0
+    """Draw this many rooms with exact depth, instead of --bg."""
+    props: int = 0
+    """Draw this many objects, instead of --fg."""
+    placements: int = 20
+    """Places for each cut-out on each background."""
+    flip: bool = True
+    """Also use each cut-out mirrored, at as many places."""
+    size: int | tuple[int, int] = 224
+    """Height and width of the pictures in pixels; one number for both."""
+    seed: int = 0
+    """What all random choices follow from."""
+    workers: int = 2
+    """Processes to work in."""
+    encoding: str = "exact"
+    """How depth is stored: "exact" (16-bit PNG in millimetres) or "fast" (8-bit JPEG of closeness)."""
+    jpeg_quality: int = 90
+    """Quality of the pictures, 1 to 100."""
+    upscale: bool = False
+    """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
+    scale: tuple[float, float] = (0.25, 0.9)
+    """Range of an object's height over the picture's, where there is no depth."""
+    min_inside: float = 0.5
+    """Least share of an object's area inside the picture."""
+    feather_px: float = 0.0
+    """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+
+    def check(self) -> None:
+        """Raise ValueError with a sentence for options that make no sense."""
+        if (self.bg is None) == (self.rooms == 0):
+            raise ValueError("give backgrounds one way: --bg DIR for pictures, or --rooms N for drawn rooms")
+        if (self.fg is None) == (self.props == 0):
+            raise ValueError("give cut-outs one way: --fg DIR for pictures, or --props N for drawn objects")
+        if self.fg_mask is not None and self.fg is None:
+            raise ValueError("--fg-mask holds masks of the pictures in --fg, which is not given")
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"encoding is {self.encoding!r}; there are 'exact' and 'fast'")
+        low, high = self.scale
+        limits = [
+            ("rooms", self.rooms, 0, 100_000), ("props", self.props, 0, 100_000),
+            ("placements", self.placements, 1, 100_000), ("workers", self.workers, 1, 1024),
+            ("height", self.height_width[0], 16, 4096), ("width", self.height_width[1], 16, 4096),
+            ("seed", self.seed, 0, 2**63), ("jpeg_quality", self.jpeg_quality, 1, 100),
+            ("scale (lowest)", low, 0.01, high), ("scale (highest)", high, low, 4),
+            ("min_inside", self.min_inside, 0, 0.98), ("feather_px", self.feather_px, 0, 2),
+        ]  # fmt: skip
+        for name, value, least, most in limits:
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value}; it must be from {least} to {most}")
+
+
+def make_recipe(config: CreateConfig) -> dict:
+    """Everything that decides the bytes of the data set; pictures by name and checksum, not by folder."""
+    if config.bg is None:
+        backgrounds = {"kind": "rooms", "count": config.rooms}
+    else:
+        files = [_file(path) for path in folder_pictures(config.bg, "backgrounds")]
+        backgrounds = {"kind": "folder", "upscale": config.upscale, "files": files}
+    if config.fg is None:
+        cutouts = {"kind": "props", "count": config.props}
+    else:
+        cutouts = {"kind": "folder", "files": [_file(path) for path in folder_pictures(config.fg, "cut-outs")]}
+    made = {
+        "format": FORMAT,
+        "mdlib": __version__,
+        "size": list(config.height_width),
+        "seed": config.seed,
+        "placements": config.placements,
+        "flip": config.flip,
+        "scale": list(config.scale),
+        "min_inside": config.min_inside,
+        "feather_px": config.feather_px,
+        "encoding": config.encoding,
+        "jpeg_quality": config.jpeg_quality,
+        "depth": "metric" if config.bg is None else "none",
+        "backgrounds": backgrounds,
+        "cutouts": cutouts,
+    }
+    if config.fg_mask is not None:
+        masks = folder_pictures(config.fg_mask, "masks of the cut-outs")
+        made["masks"] = {"kind": "folder", "files": [_file(path) for path in masks]}
+    return made
+
+
+def _file(path: Path) -> dict:
+    return {"name": path.name, "sha256": file_sha256(path)}

@@ -1,0 +1,67 @@
+"""`dataset.json`: what a finished data set is, put together from its shards."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from mdlib.creation import recipe
+from mdlib.creation.config import FORMAT, CreateConfig
+from mdlib.creation.kept import KeptSources
+from mdlib.creation.shards import SUFFIX, id_digits
+from mdlib.creation.statistics import combine
+from mdlib.loading import codec
+
+NAME = "dataset.json"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether `folder` holds a finished data set of its recipe, with every shard in its full length."""
+    try:
+        content = json.loads((folder / NAME).read_text())
+        sizes = {shard["name"]: shard["bytes"] for shard in content["shards"]}
+        same = content["recipe_sha256"] == recipe.file_sha256(folder / recipe.NAME)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    shards = {name: folder / name for name in sizes}
+    return same and all(path.is_file() and path.stat().st_size == sizes[name] for name, path in shards.items())
+
+
+def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], folder: Path) -> dict:
+    """The content of `dataset.json`, from what `make_shard` told of each shard."""
+    facts = sorted(facts, key=lambda fact: fact["name"])
+    statistics = combine([fact["statistics"] for fact in facts])
+    error = statistics.pop("depth_error", None)
+    depth: dict = {"kind": "metric" if "depth" in statistics else "none"}
+    if "depth" in statistics:
+        exact = config.encoding == "exact"
+        depth |= {
+            "suffix": SUFFIX[config.encoding],
+            "dtype": "uint16" if exact else "uint8",
+            "unit": "millimetres, 0 = unknown" if exact else "closeness / 255",
+            "near_m": codec.NEAR_M,
+        }
+        depth |= {} if error is None else {"encoding_error": error}
+    digits = id_digits(len(sources.backgrounds), len(sources.cutouts), facts[0]["samples"] // len(sources.cutouts))
+    return {
+        "format": FORMAT,
+        "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),
+        "size": list(config.height_width),
+        "encoding": config.encoding,
+        "depth": depth,
+        "counts": {
+            "samples": sum(fact["samples"] for fact in facts),
+            "backgrounds": len(sources.backgrounds),
+            "cutouts": len(sources.cutouts),
+            "placements": config.placements,
+            "flips": 2 if config.flip else 1,
+        },
+        "statistics": statistics,
+        "recipe_sha256": recipe.file_sha256(folder / recipe.NAME),
+        "backgrounds": _entries(sources.backgrounds, digits[1]),
+        "cutouts": _entries(sources.cutouts, digits[2]),
+        "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],
+    }
+
+
+def _entries(table: list[dict], digits: int) -> list[dict]:
+    return [{"id": f"{i:0{digits}d}", "name": e["name"], "group": e["group"]} for i, e in enumerate(table)]

@@ -1,0 +1,221 @@
+"""Archives of other projects turned into a data set of our own, without loss.
+
+JPEG pictures keep their bytes. Masks and depth get the values that reading the archives in place gives, as
+gray PNG. One shard for each background, by a recipe, through any interruption, like a creation.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mdlib import __version__
+from mdlib.creation import manifest, recipe, shards
+from mdlib.creation.config import FORMAT
+from mdlib.creation.create import _disk_errors_explained
+from mdlib.creation.placing import Placements
+from mdlib.creation.statistics import Statistics, combine
+from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.loading import codec
+from mdlib.loading.layouts import Layout, read_layout
+from mdlib.loading.shards import ShardWriter
+from mdlib.loading.store import Store
+
+NAMES = "names.txt"  # of the samples in the source, in the order of the table
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class PackConfig:
+    """Turns archives of another project into a data set, without loss: JPEG pictures keep their bytes."""
+
+    source: Path
+    """ZIP file, folder of ZIP files, or folder of pictures."""
+    out: Path
+    """Folder of the data set. The same command goes on where an interrupted one stopped."""
+    layout: Layout = Layout()
+    """How the source is laid out."""
+    jpeg_quality: int = 95
+    """Quality of pictures that are not JPEG in the source, 1 to 100."""
+    workers: int = 2
+    """Processes to work in."""
+
+
+def pack(config: PackConfig, progress: bool = True, executor: Executor | None = None) -> Path:
+    """Make a data set of what lies at `config.source`, or finish it; returns its folder.
+
+    Samples are numbered in the order of the layout; their names stand in `names.txt` of each shard. In the
+    table of placements x_px, y_px and scale are those of the box around what a mask shows; flip and seed are
+    not known and 0. A source that does not tell its cut-outs gets one for each sample.
+    The bytes depend on the source and the layout alone. Raises FileNotFoundError or ValueError for a source
+    that is not laid out like that or has damaged pictures, ValueError where the folder holds another recipe,
+    OSError when the disk is full; what is finished is always kept.
+    """
+    if config.workers < 1 or not 1 <= config.jpeg_quality <= 100:
+        raise ValueError(
+            f"workers is {config.workers}, jpeg_quality {config.jpeg_quality}; they must be 1 or more, and "
+            f"from 1 to 100"
+        )
+    out = Path(config.out)
+    store = read_layout(config.source, config.layout)
+    with _disk_errors_explained(out):
+        recipe.begin(out, _recipe(config, store))
+        if manifest.is_complete(out):
+            return out
+        remove_stale(out)
+        try:
+            if executor is None:
+                with executor_of(config.workers) as own:
+                    facts = _make(config, store, own, 2 * config.workers, progress)
+            else:
+                facts = _make(config, store, executor, 1 << 30, progress)
+        finally:
+            remove_stale(out)
+        recipe.write_json(out / manifest.NAME, _description(store, facts, out))
+    return out
+
+
+def make_shard(source: Path, layout: Layout, folder: Path, number: int) -> dict:
+    """Write the shard of background `number` unless it is there, and tell what it is, like `create` does."""
+    path, comment = folder / shards.shard_name(number), recipe.comment(folder)
+    written = not path.exists()
+    if written:
+        store, quality = _opened(source, layout, comment), recipe.read(folder)["jpeg_quality"]
+        with ShardWriter(path, comment) as shard:
+            for name, data in _members(store, number, quality):
+                shard.add(name, data)
+    return {**shards._facts(path, comment), "written": written}
+
+
+@lru_cache(maxsize=1)
+def _opened(source: Path, layout: Layout, comment: bytes) -> Store:
+    """The source of this process; another recipe (another comment) opens it again."""
+    return read_layout(source, layout)
+
+
+def _recipe(config: PackConfig, store: Store) -> dict:
+    """Everything that decides the bytes of the data set: the source by its contents, not by its path."""
+    made = {
+        "format": FORMAT,
+        "mdlib": __version__,
+        "kind": "pack",
+        "source": store.info["id"],
+        "layout": asdict(config.layout),
+        "size": list(store.size),
+        "encoding": "exact",
+        "jpeg_quality": config.jpeg_quality,
+        "depth": store.info["depth"]["kind"],
+    }
+    return json.loads(json.dumps(made))  # as it reads from the file: lists, no tuples
+
+
+def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, progress: bool) -> list[dict]:
+    count, source = len(store.bg_members), Path(config.source).absolute()
+    out = Path(config.out).absolute()
+    tasks = ((make_shard, source, config.layout, out, number) for number in range(count))
+    facts = []
+    with tqdm(total=len(store.bg), unit=" samples", desc="pack", disable=not progress) as bar:
+        for fact in run_all(executor, tasks, at_once):
+            facts.append(fact)
+            if not fact["written"]:
+                bar.initial += fact["samples"]  # was there: counts as done, not as speed
+            bar.update(fact["samples"])
+    return facts
+
+
+def _digits(store: Store) -> tuple[int, int, int]:
+    """How many digits the ids of samples, backgrounds and cut-outs have."""
+    samples, cutouts = len(store.bg), len(store.info["cutouts"]) or len(store.bg)
+    _, bg_digits, fg_digits = shards.id_digits(len(store.bg_members), cutouts, 1)
+    return shards.id_digits(1, 1, samples)[0], bg_digits, fg_digits
+
+
+def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of all members of the shard of background `number`, in order."""
+    sample_digits, bg_digits, fg_digits = digits = _digits(store)
+    statistics = Statistics()
+    data, bg = _picture(store, int(store.bg_members[number]), quality)
+    statistics.add_picture("bg", bg)
+    yield f"bg/{number:0{bg_digits}d}.jpg", data
+    rows = np.flatnonzero(store.bg == number)
+    boxes = []
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        masks = store.pictures("mask", part)[:, 0].numpy()
+        depths = store.pictures("depth", part)[:, 0].numpy() if "depth" in store.members else None
+        for k, row in enumerate(part.tolist()):
+            name = f"{row:0{sample_digits}d}"
+            data, fg_bg = _picture(store, int(store.members["fg_bg"][row]), quality)
+            statistics.add_picture("fg_bg", fg_bg)
+            yield f"fg_bg/{name}.jpg", data
+            statistics.add_picture("mask", masks[k])
+            boxes.append(_box(masks[k]))
+            yield f"mask/{name}.png", codec.encode_png(masks[k])
+            if depths is not None:
+                statistics.add_depth(depths[k])
+                yield f"depth/{name}.png", codec.encode_png(depths[k])
+    yield "placements.csv", _placements(store, number, rows, np.array(boxes)).to_csv(*digits)
+    yield NAMES, b"\n".join([*store.columns["sample"][rows].tolist(), b""])
+    yield shards.STATISTICS, json.dumps(statistics.state(), indent=1).encode()
+
+
+def _picture(store: Store, member: int, quality: int) -> tuple[bytes, np.ndarray]:
+    """A colour picture as JPEG bytes, those of the source where it is one, and decoded."""
+    data = store.archive.read(member, verify=True)
+    img = np.empty((*store.size, 3), np.uint8)
+    try:
+        codec.decode_into(data, img)
+    except ValueError as error:
+        raise ValueError(f"{store.path}: {store.archive.name(member)}: {error}") from None
+    return (data if data.startswith(codec.JPEG_SIGNATURE) else codec.encode_jpeg(img, quality)), img
+
+
+def _box(mask: np.ndarray) -> tuple[int, int, float]:
+    """Left and top of what a mask shows, in pixels, and its height over the picture's; zeros where nothing."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0, 0, 0.0
+    return int(columns[0]), int(rows[0]), float((rows[-1] + 1 - rows[0]) / len(mask))
+
+
+def _placements(store: Store, number: int, rows: np.ndarray, boxes: np.ndarray) -> Placements:
+    unknown = np.zeros(len(rows), np.int64)
+    left, top = boxes[:, :2].T.astype(np.int64)
+    bg, z_m = np.full(len(rows), number), np.full(len(rows), np.nan)
+    return Placements(rows, bg, store.fg[rows], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
+
+
+def _description(store: Store, facts: list[dict], out: Path) -> dict:
+    """The content of dataset.json."""
+    facts = sorted(facts, key=lambda fact: fact["name"])
+    _, bg_digits, fg_digits = _digits(store)
+    groups = store.groups("backgrounds")
+    backgrounds = [
+        {"id": f"{i:0{bg_digits}d}", "name": entry["name"], "group": groups[i]}
+        for i, entry in enumerate(store.info["backgrounds"])
+    ]
+    names = [entry["name"] for entry in store.info["cutouts"]]
+    names = names or [name.decode("utf-8", "replace") for name in store.columns["sample"].tolist()]
+    depth = {"kind": store.info["depth"]["kind"]}
+    if depth["kind"] != "none":
+        unit = "closeness / 255, relative"
+        depth |= {"suffix": ".png", "dtype": "uint8", "unit": unit, "near_m": codec.NEAR_M}
+    return {
+        "format": FORMAT,
+        "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),
+        "size": list(store.size),
+        "encoding": "exact",
+        "depth": depth,
+        "counts": {"samples": len(store.bg), "backgrounds": len(backgrounds), "cutouts": len(names)},
+        "statistics": combine([fact["statistics"] for fact in facts]),
+        "recipe_sha256": recipe.file_sha256(out / recipe.NAME),
+        "backgrounds": backgrounds,
+        "cutouts": [{"id": f"{i:0{fg_digits}d}", "name": name, "group": i} for i, name in enumerate(names)],
+        "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],
+    }

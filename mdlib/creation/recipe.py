@@ -1,0 +1,114 @@
+"""What a data set is made from: everything that decides its bytes, and nothing else.
+
+`recipe.json` is written before anything else, and its checksum stands in the comment of every archive, so
+that a folder never mixes samples of two recipes.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+from mdlib.loading.shards import sync
+
+NAME = "recipe.json"
+_MAX_LISTED = 5
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+
+
+def _digest(stream) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def read(folder: Path) -> dict:
+    """The recipe of the data set in `folder`."""
+    return json.loads((folder / NAME).read_text())
+
+
+def comment(folder: Path) -> bytes:
+    """The comment of every archive made from the recipe in `folder`."""
+    return f"mdlib recipe sha256 {file_sha256(folder / NAME)}".encode()
+
+
+def begin(folder: Path, recipe: dict) -> None:
+    """Make `folder` one of this recipe, or find that it is; ValueError says how another recipe differs."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; give a folder for the data set")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    if not path.exists():
+        others = sorted(p.name for p in folder.glob("*.zip")) + [p.name for p in folder.glob("dataset.json")]
+        if others:
+            raise ValueError(
+                f"{folder} holds {', '.join(others[:_MAX_LISTED])} but no {NAME}: it was not made by this "
+                f"command. Give another folder."
+            )
+        write_json(path, recipe)
+        return
+    try:
+        there = json.loads(path.read_text())
+    except ValueError:
+        raise ValueError(f"{path} is damaged; delete {folder} or give another folder") from None
+    differences = _differences(there, recipe)
+    if differences:
+        raise ValueError(
+            f"{folder} was begun with another recipe: {'; '.join(differences)}. "
+            f"Give another folder, or the same options and pictures to go on."
+        )
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file so that it is whole or not there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        sync(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _differences(there: dict, asked: dict) -> list[str]:
+    """Sentences' parts that name what differs, such as "placements is 20 there, 6 asked"."""
+    parts = []
+    for key in dict.fromkeys([*there, *asked]):
+        old, new = there.get(key), asked.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict) and "files" in old and "files" in new:
+            parts += _other_files(key, old["files"], new["files"])
+            old = {k: v for k, v in old.items() if k != "files"}
+            new = {k: v for k, v in new.items() if k != "files"}
+        if isinstance(old, dict) and isinstance(new, dict):
+            parts += [
+                f"{key} {k} is {old.get(k)} there, {new.get(k)} asked"
+                for k in dict.fromkeys([*old, *new])
+                if old.get(k) != new.get(k)
+            ]
+        elif old != new:
+            parts.append(f"{key} is {old} there, {new} asked")
+    return parts
+
+
+def _other_files(what: str, old: list[dict], new: list[dict]) -> list[str]:
+    before, now = {f["name"]: f for f in old}, {f["name"]: f for f in new}
+    cases = {
+        "missing now": [name for name in before if name not in now],
+        "new": [name for name in now if name not in before],
+        "changed": [name for name in now if name in before and now[name] != before[name]],
+    }
+    parts = []
+    for case, names in cases.items():
+        if names:
+            more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+            parts.append(f"{what} {case}: {', '.join(names[:_MAX_LISTED])}{more}")
+    return parts

@@ -1,0 +1,203 @@
+"""A room full of solids, and which of them a ray meets first.
+
+Camera rays skip a solid outside the rectangle that it can cover in the picture; all other rays (light, shadow,
+reflection) skip a whole group of solids, a chair say, whose bounding box they miss.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdlib.creation.raycast import Solid, Vec, corners, intersect, leave_shell
+
+SHELL = 0  # the id of the room's own floor, ceiling and walls; the solids count from 1
+_CHUNK = 100_000  # ray-solid pairs at a time: tensors that stay in the processor's cache
+
+
+class Camera(NamedTuple):
+    """A pinhole camera; `pitch` > 0 looks down, `center_px` is (x, y) of the optical axis in the picture."""
+
+    position: tuple[float, float, float]
+    yaw: float
+    pitch: float
+    focal_px: float
+    center_px: tuple[float, float]
+    size: tuple[int, int]
+
+    def axes(self) -> np.ndarray:
+        """Right, down and forward directions as rows (3, 3)."""
+        cy, sy, cp, sp = math.cos(self.yaw), math.sin(self.yaw), math.cos(self.pitch), math.sin(self.pitch)
+        return np.array([[cy, 0.0, -sy], [-sy * sp, -cp, -cy * sp], [sy * cp, -sp, cy * cp]])
+
+    def rays(self, dx: float = 0.0, dy: float = 0.0) -> Vec:
+        """Directions, three (H, W) tensors, through the pixel centres moved by (dx, dy) pixels; length 1 in z."""
+        right, down, forward = self.axes().tolist()
+        height, width = self.size
+        u = (torch.arange(width, dtype=torch.float32) + (0.5 + dx - self.center_px[0])) / self.focal_px
+        v = (torch.arange(height, dtype=torch.float32) + (0.5 + dy - self.center_px[1])) / self.focal_px
+        u, v = u[None, :], v[:, None]
+        return tuple(forward[k] + u * right[k] + v * down[k] for k in range(3))
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """World points (N, 3) -> (N, 3): x and y in pixels (nan behind the camera) and z in metres."""
+        x, y, z = self.axes() @ (points - np.asarray(self.position)).T
+        ahead = np.where(z > 0.05, z, np.nan)
+        return np.stack([x / ahead, y / ahead, z], 1) * (self.focal_px, self.focal_px, 1.0) + (*self.center_px, 0.0)
+
+    def covers(self, solid: Solid) -> tuple[int, int, int, int]:
+        """Rows top..bottom and columns left..right of the picture that the solid can touch."""
+        height, width = self.size
+        xy = self.project(corners(solid))[:, :2]
+        if np.isnan(xy).all():
+            return 0, 0, 0, 0
+        if np.isnan(xy).any():
+            return 0, height, 0, width
+        (left, top), (right, bottom) = np.floor(xy.min(0)) - 1, np.ceil(xy.max(0)) + 1
+        return max(0, int(top)), min(height, int(bottom)), max(0, int(left)), min(width, int(right))
+
+
+class _Batch(NamedTuple):
+    """Solids of one group with one shape and the same axes; centre (in these axes) and size are (P, 1).
+
+    Solids that each have axes of their own share a batch too: then the axes' entries are (P, 1) as well.
+    """
+
+    shape: int
+    axes: list
+    center: Vec
+    size: Vec
+    ids: Tensor
+
+
+class _Group(NamedTuple):
+    low: list[float]
+    high: list[float]
+    batches: list[_Batch]
+
+
+class Scene:
+    """A box-shaped room from corner `low` to corner `high` with groups of solids in it.
+
+    `trim` are solids so flat against a wall (pictures, skirting) that only camera rays need to know of them.
+    """
+
+    def __init__(self, low, high, groups: Sequence[Sequence[Solid]], trim: Sequence[Solid] = ()):
+        self.low, self.high = tuple(map(float, low)), tuple(map(float, high))
+        self.solids = [*(solid for group in groups for solid in group), *trim]
+        self.groups: list[_Group] = []
+        first = SHELL + 1
+        for group in groups:
+            if group:
+                self.groups.append(_pack(group, first))
+                first += len(group)
+
+    def first_hits(self, camera: Camera, offsets: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
+        """z in metres and ids, both (S, H, W), of the rays through each pixel at S offsets from its centre."""
+        directions = tuple(torch.stack(c) for c in zip(*(camera.rays(dx, dy) for dx, dy in offsets), strict=True))
+        t = leave_shell(self.low, self.high, camera.position, directions)
+        ids = torch.full(t.shape, SHELL, dtype=torch.int32)
+        for number, solid in enumerate(self.solids, SHELL + 1):
+            top, bottom, left, right = camera.covers(solid)
+            if top >= bottom or left >= right:
+                continue
+            window = (slice(None), slice(top, bottom), slice(left, right))
+            rays = tuple(c[window].contiguous() for c in directions)
+            center = (solid.axes @ solid.center).tolist()
+            hit = intersect(solid.shape, solid.axes.tolist(), center, solid.size.tolist(), camera.position, rays)
+            nearer = hit < t[window]
+            t[window] = torch.where(nearer, hit, t[window])
+            ids[window] = torch.where(nearer, number, ids[window])
+        return t, ids
+
+    def nearest(self, o: Vec, d: Vec) -> tuple[Tensor, Tensor]:
+        """Ray parameter and id of the first hit of N free rays that start inside the room."""
+        t = leave_shell(self.low, self.high, o, d)
+        ids = torch.full(t.shape, SHELL, dtype=torch.int32)
+        inverse = _inverse(d)
+        for group in self.groups:
+            some = _touching(group, o, inverse, t)
+            for part in _parts(some, group):
+                o_part, d_part = _take(o, part), _take(d, part)
+                best, best_ids = t[part], ids[part]
+                for batch in group.batches:
+                    hit, row = intersect(*batch[:4], o_part, d_part).min(0)
+                    nearer = (hit < best) & (hit > 1e-3)
+                    best = torch.where(nearer, hit, best)
+                    best_ids = torch.where(nearer, batch.ids[row], best_ids)
+                t[part], ids[part] = best, best_ids
+        return t, ids
+
+    def blocked(self, o: Vec, d: Vec, t_max) -> Tensor:
+        """Whether a solid stands within t_max (a number or N of them) on each of N free rays."""
+        shadow = torch.zeros(o[0].shape, dtype=torch.bool)
+        limit = torch.as_tensor(t_max, dtype=torch.float32).expand(o[0].shape).clone()
+        inverse = _inverse(d)
+        for group in self.groups:
+            some = _touching(group, o, inverse, limit)
+            for part in _parts(some, group):
+                o_part, d_part, end = _take(o, part), _take(d, part), limit[part]
+                hidden = torch.zeros(part.shape, dtype=torch.bool)
+                for batch in group.batches:
+                    hit = intersect(*batch[:4], o_part, d_part)
+                    hidden |= ((hit < end) & (hit > 1e-3)).any(0)
+                found = part[hidden]
+                shadow[found] = True
+                limit[found] = -1.0  # done: no later group needs to look at this ray
+        return shadow
+
+
+def _pack(group: Sequence[Solid], first: int) -> _Group:
+    points = np.concatenate([corners(s) for s in group])
+    alike: dict[tuple, list[int]] = {}
+    for row, solid in enumerate(group):
+        alike.setdefault((solid.shape, solid.axes.tobytes()), []).append(row)
+    single = {shape: [k for (s, _), rows in alike.items() if s == shape and len(rows) == 1 for k in rows]
+              for shape in {s.shape for s in group}}  # fmt: skip
+    batches = [_batch(group, rows, first, group[rows[0]].axes.tolist()) for rows in alike.values() if len(rows) > 1]
+    for rows in single.values():
+        if rows:
+            own = [[_column([group[r].axes[i, k] for r in rows]) for k in range(3)] for i in range(3)]
+            batches.append(_batch(group, rows, first, group[rows[0]].axes.tolist() if len(rows) == 1 else own))
+    return _Group(points.min(0).tolist(), points.max(0).tolist(), batches)
+
+
+def _batch(group: Sequence[Solid], rows: list[int], first: int, axes: list) -> _Batch:
+    centers = [group[r].axes @ group[r].center for r in rows]
+    return _Batch(
+        group[rows[0]].shape,
+        axes,
+        tuple(_column([c[k] for c in centers]) for k in range(3)),
+        tuple(_column([group[r].size[k] for r in rows]) for k in range(3)),
+        torch.tensor([first + r for r in rows], dtype=torch.int32),
+    )
+
+
+def _column(values) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None]
+
+
+def _inverse(d: Vec) -> Vec:
+    return tuple(1.0 / torch.where(c.abs() < 1e-9, 1e-9, c) for c in d)
+
+
+def _touching(group: _Group, o: Vec, inverse: Vec, t_max: Tensor) -> Tensor:
+    """Indices of the rays that meet the group's bounding box before t_max."""
+    t_in, t_out = torch.zeros(()), t_max
+    for k in range(3):
+        a, b = (group.low[k] - o[k]) * inverse[k], (group.high[k] - o[k]) * inverse[k]
+        t_in, t_out = torch.maximum(t_in, torch.minimum(a, b)), torch.minimum(t_out, torch.maximum(a, b))
+    return (t_in <= t_out).nonzero()[:, 0]
+
+
+def _parts(indices: Tensor, group: _Group):
+    most = max(len(batch.ids) for batch in group.batches)
+    return indices.split(max(1, _CHUNK // most)) if len(indices) else ()
+
+
+def _take(v: Vec, index: Tensor) -> Vec:
+    return v[0][index], v[1][index], v[2][index]
+

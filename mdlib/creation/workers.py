@@ -1,0 +1,114 @@
+"""Worker processes of a creation: one core each, gone when their parent is gone."""
+
+import multiprocessing
+import os
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<pid>\d+)-[0-9a-f]+\.tmp")  # as ShardWriter names them
+
+
+class HereExecutor(Executor):
+    """Runs each task at once in the calling process."""
+
+    def submit(self, fn: Callable, /, *args, **kwargs) -> Future:
+        """Run `fn` and return its finished future; KeyboardInterrupt passes through."""
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def executor_of(workers: int) -> Iterator[Executor]:
+    """An executor of `workers` processes with one thread each; for 1 the calling process.
+
+    When the block is left by an exception the processes are stopped at once, in the middle of their tasks.
+    """
+    if workers == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield HereExecutor()
+        finally:
+            torch.set_num_threads(threads)
+        return
+    before = set(multiprocessing.active_children())
+    # Started afresh: a forked copy of a process with running threads (torch, notebooks) can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterator:
+    """Results of the tasks (function, arguments...) as they are done, `at_once` of them under way."""
+    waiting, running = iter(tasks), set()
+    try:
+        while True:
+            for task in waiting:
+                running.add(executor.submit(*task))
+                if len(running) >= at_once:
+                    break
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "a worker process was stopped from outside, mostly because memory ran out. What is finished is "
+            "kept: run the same command again to go on, with fewer --workers if it was memory."
+        ) from None
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written in `folder`."""
+    if os.name != "posix":
+        return
+    for path in folder.glob(".*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and match["host"] == socket.gethostname() and not _is_running(int(match["pid"])):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # the number was used before: this process is not writing yet
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _begin_worker() -> None:
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next task for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,227 @@
+"""Archives of other projects, packed into our shards and read again."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdlib.creation.pack import PackConfig, pack
+from mdlib.loading import codec
+from mdlib.loading.archive import Archive
+from mdlib.loading.dataset import open_dataset
+from mdlib.loading.layouts import Layout
+
+SIZE = (40, 56)
+BACKGROUNDS, PER_BACKGROUND = 3, 4
+LAYOUT = Layout(invert_depth=True, placements=2, cutouts=2)
+
+
+def saved(img, kind="JPEG"):
+    buffer = io.BytesIO()
+    Image.fromarray(img).save(buffer, kind, quality=80)
+    return buffer.getvalue()
+
+
+def smooth(seed):
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize(SIZE[::-1], Image.Resampling.BICUBIC))
+
+
+def members(kind="JPEG", suffix="jpg", depth=True):
+    """A bright box with a soft edge on each background, two placements of two cut-outs."""
+    found = {}
+    for b in range(BACKGROUNDS):
+        bg = smooth(b)
+        found[f"bg/bg_{b}.{suffix}"] = saved(bg, kind)
+        for k in range(PER_BACKGROUND):
+            mask = np.zeros(SIZE, np.uint8)
+            mask[8 + k : 28 + k, 10 + 2 * k : 30] = 128
+            mask[10 + k : 26 + k, 12 + 2 * k : 28] = 255
+            alpha = mask[..., None] / 255
+            name = f"bg_{b}/img_{k:02d}"
+            found[f"fg_bg/{name}.{suffix}"] = saved((bg * (1 - alpha) + 250 * alpha).astype(np.uint8), kind)
+            found[f"fg_bg_mask/{name}.{suffix}"] = saved(mask, kind)
+            if depth:
+                found[f"fg_bg_depth/{name}.jpg"] = saved(smooth(100 + b + k)[..., 0])
+    return found
+
+
+def write_zip(path, content, method=zipfile.ZIP_DEFLATED):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    for top in ("bg", "fg_bg", "fg_bg_mask", "fg_bg_depth"):
+        part = {name: data for name, data in members().items() if name.startswith(f"{top}/")}
+        write_zip(folder / f"{top}.zip", part)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed(source, tmp_path_factory):
+    return pack(
+        PackConfig(source, tmp_path_factory.mktemp("packed") / "data", LAYOUT, workers=1), progress=False
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_packed_set_holds_the_same_samples(source, packed):
+    before, after = open_dataset(source, LAYOUT), open_dataset(packed)
+    assert len(after) == 12 and after.size == SIZE and after.depth_kind == "relative"
+    a, b = before.batch(range(12)), after.batch(range(12))
+    assert a.keys() == b.keys()
+    for kind in a:
+        np.testing.assert_array_equal(a[kind], b[kind], err_msg=kind)
+    np.testing.assert_array_equal(before.backgrounds, after.backgrounds)
+    np.testing.assert_array_equal(before.fg, after.fg)
+    assert after.fg.tolist() == [0, 0, 1, 1] * 3
+
+
+def test_jpegs_keep_their_bytes_and_the_rest_is_gray_png(packed):
+    content = members()
+    archive = Archive(sorted(packed.glob("shard-*.zip")))
+    assert archive.check() == [] and len(archive.paths) == BACKGROUNDS
+    for n in range(12):
+        name = f"bg_{n // 4}/img_{n % 4:02d}"
+        assert archive.read(archive.find(f"fg_bg/{n:06d}.jpg")) == content[f"fg_bg/{name}.jpg"]
+        mask = archive.read(archive.find(f"mask/{n:06d}.png"))
+        stored = np.asarray(Image.open(io.BytesIO(content[f"fg_bg_mask/{name}.jpg"])))
+        np.testing.assert_array_equal(codec.decode(mask), codec.ringing_table()[stored])
+        depth = archive.read(archive.find(f"depth/{n:06d}.png"))
+        assert mask[:4] == depth[:4] == b"\x89PNG"
+        stored = np.asarray(Image.open(io.BytesIO(content[f"fg_bg_depth/{name}.jpg"])))
+        assert np.abs(codec.decode(depth).astype(int) - (255 - stored.astype(int))).max() <= 1
+    for b in range(BACKGROUNDS):
+        assert archive.read(archive.find(f"bg/{b:04d}.jpg")) == content[f"bg/bg_{b}.jpg"]
+    with zipfile.ZipFile(packed / "shard-00001.zip") as shard:
+        assert shard.read("names.txt").decode().split() == [f"bg_1/img_{k:02d}" for k in range(4)]
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in shard.infolist())
+
+
+def test_what_is_told_about_it(packed):
+    data = open_dataset(packed)
+    assert [(e["id"], e["name"], e["group"]) for e in data.info["backgrounds"]] == [
+        ("0000", "bg_0", 0),
+        ("0001", "bg_1", 1),
+        ("0002", "bg_2", 2),
+    ]
+    assert data.info["counts"] == {"samples": 12, "backgrounds": 3, "cutouts": 2}
+    batch = data.batch(range(12))
+    pixels = batch["fg_bg"].double() / 255
+    found = data.info["statistics"]
+    np.testing.assert_allclose(found["fg_bg"]["mean"], pixels.mean((0, 2, 3)), atol=1e-9)
+    np.testing.assert_allclose(found["fg_bg"]["std"], pixels.std((0, 2, 3), correction=0), atol=1e-9)
+    np.testing.assert_allclose(found["depth"]["mean"], [batch["depth"].double().mean() / 255], atol=1e-7)
+    rows = data.placements
+    for n in range(12):  # the box of the mask, as drawn, up to a pixel of its soft edge
+        k = n % 4
+        assert abs(rows["x_px"][n] - (10 + 2 * k)) <= 2 and abs(rows["y_px"][n] - (8 + k)) <= 2
+        assert abs(rows["scale"][n] * SIZE[0] - 20) <= 3
+    assert np.isnan(rows["z_m"]).all() and not rows["flip"].any()
+    sets = data.split()
+    assert sum(map(len, sets.values())) == 12 and all(map(len, sets.values()))
+
+
+def test_the_same_bytes_again_from_folders_and_with_more_workers(source, packed, tmp_path):
+    for path in source.glob("*.zip"):
+        zipfile.ZipFile(path).extractall(tmp_path / "extracted")
+    again = pack(PackConfig(tmp_path / "extracted", tmp_path / "out", LAYOUT, workers=2), progress=False)
+    assert contents(again) == contents(packed)
+
+
+def test_an_interrupted_run_goes_on(source, packed, tmp_path):
+    out = tmp_path / "data"
+    out.mkdir()
+    for name in ("recipe.json", "shard-00001.zip"):
+        (out / name).write_bytes((packed / name).read_bytes())
+    stamp = (out / "shard-00001.zip").stat().st_mtime_ns
+    with pytest.raises(FileNotFoundError, match="begun but not finished"):
+        open_dataset(out)
+    config = PackConfig(source, out, LAYOUT, workers=1)
+    assert contents(pack(config, progress=False)) == contents(packed)
+    assert (out / "shard-00001.zip").stat().st_mtime_ns == stamp
+    stamps = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    pack(config, progress=False)  # finished: nothing is touched
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
+
+
+def test_another_layout_in_the_same_folder_is_refused(source, packed):
+    with pytest.raises(
+        ValueError, match="begun with another recipe: .*layout invert_depth is True there, False"
+    ):
+        pack(PackConfig(source, packed, Layout(placements=2, cutouts=2)), progress=False)
+
+
+def test_pictures_that_are_not_jpeg_become_jpeg(tmp_path):
+    """Lossless archives: masks exact, colour at the stated quality; no depth; one cut-out for each sample."""
+    content = members("PNG", "png", depth=False)
+    path = write_zip(tmp_path / "all.zip", content)
+    out = pack(
+        PackConfig(path, tmp_path / "out", Layout(depth=""), jpeg_quality=95, workers=1), progress=False
+    )
+    data = open_dataset(out)
+    assert data.depth_kind == "none" and data.fg.tolist() == list(range(12))
+    archive = Archive(out / "shard-00000.zip")
+    assert archive.read(archive.find("fg_bg/000001.jpg"))[:3] == codec.JPEG_SIGNATURE
+    for n in range(12):
+        name = f"bg_{n // 4}/img_{n % 4:02d}.png"
+        np.testing.assert_array_equal(data[n]["mask"][0], codec.decode(content[f"fg_bg_mask/{name}"]))
+        error = data[n]["fg_bg"].permute(1, 2, 0).numpy().astype(int) - codec.decode(content[f"fg_bg/{name}"])
+        assert np.abs(error).mean() < 3
+
+
+def test_a_table_is_packed_in_its_order(tmp_path):
+    content = members()
+    names = [f"bg_{n // 4}/img_{n % 4:02d}.jpg" for n in range(12)]
+    rows = [f"fg_bg/{n}\tfg_bg_mask/{n}\tfg_bg_depth/{n}\tbg/{n[:4]}.jpg" for n in reversed(names)]
+    path = write_zip(tmp_path / "all.zip", content | {"labels.txt": "\n".join(rows).encode()})
+    layout = Layout(labels="labels.txt")
+    out = pack(PackConfig(path, tmp_path / "out", layout, workers=1), progress=False)
+    before, after = open_dataset(path, layout), open_dataset(out)
+    order = [int(name) for name in map(after.sample_name, range(12))]
+    assert (
+        sorted(order) == list(range(12)) and order[0] == 8
+    )  # by shards: the first background comes last here
+    for k, n in enumerate(order):
+        for kind in ("bg", "fg_bg", "mask", "depth"):
+            np.testing.assert_array_equal(after[k][kind], before[n][kind])
+
+
+def test_a_damaged_picture_stops_it_and_keeps_what_is_done(source, tmp_path):
+    content = members()
+    name = "fg_bg/bg_2/img_01.jpg"
+    path = write_zip(tmp_path / "all.zip", content | {name: content[name][:300]})
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=f"all.zip: {name}: damaged JPEG"):
+        pack(PackConfig(path, out, LAYOUT, workers=1), progress=False)
+    assert sorted(p.name for p in out.iterdir()) == ["recipe.json", "shard-00000.zip", "shard-00001.zip"]
+
+
+def test_options_that_make_no_sense(source, tmp_path):
+    with pytest.raises(ValueError, match="workers is 0"):
+        pack(PackConfig(source, tmp_path, workers=0))
+    with pytest.raises(FileNotFoundError, match="no such archive"):
+        pack(PackConfig(tmp_path / "none.zip", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_command(source, tmp_path, mdlib_command):
+    options = ["--invert-depth", "--placements", 2, "--cutouts", 2, "--workers", 1]
+    done = mdlib_command("pack", source, tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "out")
+    assert json.loads((tmp_path / "out/dataset.json").read_text())["counts"]["samples"] == 12
+    done = mdlib_command("pack", source, tmp_path / "other", "--mask", "masks")
+    assert done.returncode == 2 and "no pictures of mask in a folder 'masks'" in done.stderr
