@@ -1,0 +1,155 @@
+"""What every network shares: its inputs, its outputs, its parts.
+
+Words: `bg` and `fg_bg` are (B, 3, H, W) float pictures in [0, 1]; `mask_logits` (B, 1, H, W) is the mask
+before its sigmoid; `depth` (B, 1, H, W) is closeness in (0, 1), 1 = nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MIN_SIZE = 16
+MASK_PRIOR_LOGIT = -2.2  # an object covers about a tenth of a picture; sigmoid(-2.2) = 0.1
+
+
+class MaskDepth(NamedTuple):
+    """The output of every network: `mask_logits` (B, 1, H, W) and `depth` (B, 1, H, W) or None."""
+
+    mask_logits: Tensor
+    depth: Tensor | None
+
+
+class MaskDepthNet(nn.Module):
+    """Base of all networks: checks the two pictures, pads them, calls `predict`, crops the result.
+
+    A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it) and `parts`
+    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder"), and defines
+    `predict(bg, fg_bg) -> MaskDepth`.
+    """
+
+    multiple: int = 1
+    parts: dict[str, tuple[str, ...]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen: tuple[str, ...] = ()
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        """Predict mask and depth of (B, 3, H, W) float pictures in [0, 1] of any size from 16 x 16.
+
+        Raises ValueError where the pictures' channels, sizes or dtypes do not fit.
+        """
+        check_pictures(bg, fg_bg)
+        height, width = bg.shape[-2:]
+        mask_logits, depth = self.predict(pad_to(bg, self.multiple), pad_to(fg_bg, self.multiple))
+        if depth is not None:
+            depth = depth[..., :height, :width]
+        return MaskDepth(mask_logits[..., :height, :width], depth)
+
+    def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        """The network itself, on pictures that passed the checks and are padded to `multiple`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no predict(bg, fg_bg)")
+
+    def train(self, mode: bool = True) -> MaskDepthNet:
+        """Switch between training and evaluation; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for module in self._modules_of(self.frozen):
+            module.eval()
+        return self
+
+    def _modules_of(self, parts: Iterable[str]) -> Iterator[nn.Module]:
+        for part in parts:
+            for name in self.parts[part]:
+                yield self.get_submodule(name)
+
+
+def freeze(model: MaskDepthNet, parts: Iterable[str]) -> None:
+    """Freeze exactly these parts of a network and make all others trainable; `()` frees everything.
+
+    Frozen parts get no gradients, and their BatchNorm layers keep their statistics (they stay in evaluation
+    mode also after `model.train()`). So "depth first, then the mask decoder alone" is
+    `freeze(model, ["mask_decoder"])`, later `freeze(model, ["encoder", "depth_decoder"])`.
+    Raises ValueError for a part that this network does not have.
+    """
+    parts = tuple(parts)
+    for part in parts:
+        if part not in model.parts:
+            raise ValueError(
+                f"{type(model).__name__} has no part {part!r} to freeze; "
+                f"its parts are {', '.join(model.parts)}"
+            )
+    model.requires_grad_(True)
+    model.frozen = parts
+    for module in model._modules_of(parts):
+        module.requires_grad_(False)
+    model.train(model.training)
+
+
+def check_pictures(bg: Tensor, fg_bg: Tensor) -> None:
+    """Raise ValueError unless both are (B, 3, H, W) float tensors of the same shape, 16 x 16 or larger."""
+    for name, picture in (("bg", bg), ("fg_bg", fg_bg)):
+        if picture.ndim != 4 or picture.shape[1] != 3:
+            raise ValueError(
+                f"{name} has shape {tuple(picture.shape)}; expected (B, 3, H, W): a batch of RGB pictures"
+            )
+        if not picture.is_floating_point():
+            raise ValueError(
+                f"{name} has dtype {picture.dtype}; expected float in [0, 1]: divide uint8 pictures by 255"
+            )
+    if bg.shape != fg_bg.shape:
+        raise ValueError(
+            f"bg {tuple(bg.shape)} and fg_bg {tuple(fg_bg.shape)} differ; "
+            "expected two batches of the same length and size: resize one to the other"
+        )
+    if bg.shape[-2] < MIN_SIZE or bg.shape[-1] < MIN_SIZE:
+        raise ValueError(
+            f"pictures of {bg.shape[-2]} x {bg.shape[-1]} px are too small; "
+            f"expected at least {MIN_SIZE} x {MIN_SIZE}: enlarge them first"
+        )
+
+
+def pad_to(picture: Tensor, multiple: int) -> Tensor:
+    """Repeat the bottom row and right column of (B, C, H, W) until H and W are multiples of `multiple`."""
+    height, width = picture.shape[-2:]
+    # No shortcut for "nothing to pad": a branch on the size would pin the size when the graph is exported.
+    return F.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+def conv_bn(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution that keeps the size (or divides it by `stride`), and its BatchNorm."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+    )
+
+
+def conv_bn_relu(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """`conv_bn` followed by ReLU."""
+    return conv_bn(channels_in, channels_out, kernel, stride).append(nn.ReLU(inplace=True))
+
+
+def upsample(features: Tensor, like: Tensor) -> Tensor:
+    """Resize (B, C, h, w) bilinearly to the height and width of `like`."""
+    return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def init_convs(model: nn.Module) -> None:
+    """Kaiming-normal weights for ReLU networks in all convolutions, zero biases."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def init_head(head: nn.Conv2d, logit: float = 0.0) -> None:
+    """Let a head start near `sigmoid(logit)` everywhere, so that the first steps are calm.
+
+    For masks use MASK_PRIOR_LOGIT: most of a picture is no object.
+    """
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.constant_(head.bias, logit)

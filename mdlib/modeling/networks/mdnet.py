@@ -1,0 +1,222 @@
+"""mdnet: compares features of the two pictures, not their pixels.
+
+One encoder sees both pictures, as they are and standardised, which takes out most of a change of exposure. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
+places around it in `bg` (a local correlation of unit-length features), so a camera that moved a few pixels or
+another exposure is recognised as "the same". The mask decoder ends in a refinement at full size that sees the
+pictures themselves. The depth decoder predicts two surfaces, the object's and the room's; the mask chooses
+between them at each pixel, so depth edges are as sharp as mask edges.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdlib.modeling.networks.base import (
+    MASK_PRIOR_LOGIT,
+    MaskDepth,
+    MaskDepthNet,
+    conv_bn,
+    conv_bn_relu,
+    init_convs,
+    init_head,
+    upsample,
+)
+
+ENCODER_WIDTHS = (16, 32, 64, 96)  # at 1/2, 1/4, 1/8, 1/16
+CONTEXT_WIDTH = 128  # at 1/32
+MASK_WIDTHS = (64, 40, 24, 24)  # at 1/8, 1/4, 1/2, and in 2 x 2 blocks of full-size pixels
+DEPTH_WIDTHS = (40, 24, 16)  # at 1/8, 1/4, 1/2
+KEY_WIDTH = 16  # channels that the correlation compares
+
+
+def standardise(pictures: Tensor) -> Tensor:
+    """Each channel of each picture with mean 0 and spread 1 (less where it is nearly constant)."""
+    centred = pictures - pictures.mean((2, 3), keepdim=True)
+    spread = centred.square().mean((2, 3), keepdim=True).sqrt()
+    return centred / (spread + 0.05)
+
+
+def halves(both: Tensor) -> tuple[Tensor, Tensor]:
+    """(2B, ...) -> what belongs to `bg` and what to `fg_bg`, (B, ...) each."""
+    batch = both.shape[0] // 2  # not chunk(2), which pins the batch size when the graph is exported
+    return both[:batch], both[batch:]
+
+
+class Residual(nn.Module):
+    """relu(x + BN(conv(x))), the identity at the start of training."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = conv_bn(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x))
+
+
+class Compare(nn.Module):
+    """What changed between two feature maps (B, C, h, w) of the same scale -> (B, out, h, w).
+
+    Sees the features of `fg_bg`, the absolute difference, and the cosine similarity between each place in
+    `fg_bg` and the (2 radius + 1)^2 places around it in `bg`. `radius=None` leaves the similarities out.
+    """
+
+    def __init__(self, width: int, out: int, radius: int | None) -> None:
+        super().__init__()
+        self.radius = radius
+        shifts = 0 if radius is None else (2 * radius + 1) ** 2
+        self.key = nn.Conv2d(width, KEY_WIDTH, 1) if shifts else None
+        self.mix = conv_bn_relu(2 * width + shifts, out, kernel=1)
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        seen = [fg_bg, (fg_bg - bg).abs()]
+        if self.key is not None:
+            seen.append(local_similarity(self.key(fg_bg), self.key(bg), self.radius))
+        return self.mix(torch.cat(seen, 1))
+
+
+def local_similarity(query: Tensor, key: Tensor, radius: int) -> Tensor:
+    """Cosine of each query (B, C, h, w) with the keys up to `radius` away -> (B, (2 radius + 1)^2, h, w)."""
+    height, width = query.shape[-2:]
+    query = F.normalize(query, dim=1, eps=1e-6)
+    key = F.pad(F.normalize(key, dim=1, eps=1e-6), (radius,) * 4)  # outside of the picture: similarity 0
+    shifts = range(2 * radius + 1)
+    return torch.stack(
+        [(query * key[..., dy : dy + height, dx : dx + width]).sum(1) for dy in shifts for dx in shifts], 1
+    )
+
+
+class Context(nn.Module):
+    """Adds to features at 1/16 what can only be seen from afar: at 1/32 and over the whole picture."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.down = conv_bn_relu(width, CONTEXT_WIDTH, stride=2)
+        self.body = Residual(CONTEXT_WIDTH)
+        self.everywhere = nn.Conv2d(CONTEXT_WIDTH, CONTEXT_WIDTH, 1)
+        self.back = nn.Conv2d(CONTEXT_WIDTH, width, 1, bias=False)
+        self.mix = conv_bn_relu(width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        far = self.body(self.down(features))
+        far = far + self.everywhere(far.mean((2, 3), keepdim=True))
+        return self.mix(features + upsample(self.back(far), features))
+
+
+class Step(nn.Module):
+    """One decoder step: half-size features brought up, a skip added, mixed by a 3x3 convolution."""
+
+    def __init__(self, below: int, skip: int, out: int) -> None:
+        super().__init__()
+        self.below = nn.Conv2d(below, out, 1, bias=False)
+        self.skip = nn.Conv2d(skip, out, 1)
+        self.mix = nn.Sequential(nn.BatchNorm2d(out), nn.ReLU(inplace=True), conv_bn_relu(out, out))
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        # 1x1 before the resize: the same result as after it, at a quarter of the cost.
+        return self.mix(upsample(self.below(below), skip) + self.skip(skip))
+
+
+class MaskDecoder(nn.Module):
+    """Scales 1/16 .. 1/2 and both pictures -> mask logits at full size, features they were made from at 1/2.
+
+    The full-size work is done on 2 x 2 pixel blocks laid out as channels: the same arithmetic as half as many
+    channels at full size, but faster to train, and each convolution sees twice as far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        w2, w4, w8, w16 = ENCODER_WIDTHS
+        m8, m4, m2, m1 = MASK_WIDTHS
+        self.step8 = Step(w16, w8, m8)
+        self.step4 = Step(m8, w4, m4)
+        self.step2 = Step(m4, w2, m2)
+        self.below = nn.Conv2d(m2, m1, 1, bias=False)
+        self.edges = nn.Conv2d(4 * (3 + 3 + 6), m1, 3, padding=1)
+        self.refine = nn.Sequential(nn.BatchNorm2d(m1), nn.ReLU(inplace=True), conv_bn_relu(m1, m1))
+        self.head = nn.Conv2d(m1, 4, 3, padding=1)
+
+    def forward(self, scales: list[Tensor], pictures: Tensor) -> tuple[Tensor, Tensor]:
+        at2, at4, at8, at16 = scales
+        bg, fg_bg = halves(F.pixel_unshuffle(pictures, 2))  # (B, 24, H/2, W/2): first 12 as they are
+        edges = self.edges(torch.cat([fg_bg[:, :12], bg[:, :12], (fg_bg - bg).abs()], 1))
+        features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
+        features = self.refine(self.below(features) + edges)
+        return F.pixel_shuffle(self.head(features), 2), features
+
+
+class DepthDecoder(nn.Module):
+    """Scales 1/16 .. 1/2 and the mask decoder's last features -> closeness of object and room, full size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        w2, w4, w8, w16 = ENCODER_WIDTHS
+        d8, d4, d2 = DEPTH_WIDTHS
+        self.start = conv_bn_relu(w16, w8)
+        self.step8 = Step(w8, w8, d8)
+        self.step4 = Step(d8, w4, d4)
+        self.step2 = Step(d4, w2, d2)
+        self.head = nn.Conv2d(d2, 2 * 4, 3, padding=1)
+        self.detail = nn.Conv2d(MASK_WIDTHS[-1], 2 * 4, 1, bias=False)
+
+    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+        at2, at4, at8, at16 = scales
+        features = self.step2(self.step4(self.step8(self.start(at16), at8), at4), at2)
+        surfaces = F.pixel_shuffle(self.head(features) + self.detail(mask_features), 2)
+        object_depth, room_depth = surfaces.sigmoid().chunk(2, 1)
+        # The mask is taught by its own loss only: depth errors would push its edges away from the truth.
+        mask = mask_logits.detach().sigmoid()
+        return mask * object_depth + (1 - mask) * room_depth
+
+
+class MDNet(MaskDepthNet):
+    """Mask and depth from two pictures, small enough for a laptop; see the module's text.
+
+    The depth decoder reads the mask: freeze the mask decoder only after it was trained.
+    """
+
+    multiple = 32
+    parts = {
+        "encoder": ("encoder", "compare", "context"),
+        "mask_decoder": ("mask_decoder",),
+        "depth_decoder": ("depth_decoder",),
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        w2, w4, w8, w16 = ENCODER_WIDTHS
+        self.encoder = nn.ModuleList(
+            [
+                nn.Sequential(conv_bn_relu(6, w2, stride=2), Residual(w2)),
+                nn.Sequential(conv_bn_relu(w2, w4, stride=2), Residual(w4)),
+                nn.Sequential(conv_bn_relu(w4, w8, stride=2), Residual(w8)),
+                nn.Sequential(conv_bn_relu(w8, w16, stride=2), Residual(w16)),
+            ]
+        )
+        self.compare = nn.ModuleList(
+            [Compare(w2, w2, None), Compare(w4, w4, 2), Compare(w8, w8, 2), Compare(w16, w16, 1)]
+        )
+        self.context = Context(w16)
+        self.mask_decoder = MaskDecoder()
+        self.depth_decoder = DepthDecoder()
+        init_convs(self)
+        for module in self.modules():
+            if isinstance(module, Residual):
+                nn.init.zeros_(module.body[1].weight)
+        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
+        init_head(self.depth_decoder.head)
+        nn.init.normal_(self.depth_decoder.detail.weight, std=0.01)
+
+    def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        pictures = torch.cat([bg, fg_bg])
+        pictures = torch.cat([2 * pictures - 1, standardise(pictures)], 1)  # (2B, 6, H, W)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)  # convolutions are faster so
+        scales = []
+        both = pictures
+        for encode, compare in zip(self.encoder, self.compare, strict=True):
+            both = encode(both)
+            scales.append(compare(*halves(both)))
+        scales[-1] = self.context(scales[-1])
+        mask_logits, mask_features = self.mask_decoder(scales, pictures)
+        return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))

@@ -1,0 +1,143 @@
+"""Networks by name, and weights in folders that say which network they belong to.
+
+A saved model is a folder with `model.safetensors` (the tensors) and `config.json` (name, options, and
+whatever the writer adds, such as the data set it was trained on).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+
+# Imported when first asked for: the ResNet networks need torchvision, which loads slowly.
+_NETWORKS = {
+    "mdnet": ("mdnet", "MDNet"),
+    "resnet18-upproj": ("resnet18_upproj", "ResNet18UpProj"),
+    "unet-shared": ("unet_shared", "UNetShared"),
+    "unet-twin": ("unet_twin", "UNetTwin"),
+    "resnet18-autoencoder": ("resnet18_autoencoder", "ResNet18Autoencoder"),
+    "conv2-mask": ("conv2_mask", "Conv2Mask"),
+    "fcn": ("fcn", "FCN"),
+}
+
+
+def model_names() -> list[str]:
+    """Names that `create_model` understands."""
+    return list(_NETWORKS)
+
+
+def create_model(name: str, **options: Any) -> nn.Module:
+    """Build a network with fresh weights; it carries `.name` and `.options`, enough to build it again.
+
+    `options` are the arguments of the network's class. Raises ValueError for an unknown name or option.
+    """
+    if name not in _NETWORKS:
+        close = difflib.get_close_matches(str(name), _NETWORKS, n=1, cutoff=0.4)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"unknown model {name!r}; known models: {', '.join(model_names())}{hint}")
+    module, cls = _NETWORKS[name]
+    network = getattr(importlib.import_module(f"mdlib.modeling.networks.{module}"), cls)
+    known = list(inspect.signature(network).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} has no option {option!r}; its options: {', '.join(known) or 'none'}")
+    model = network(**options)
+    model.name = name
+    # `pretrained` says where weights came from, not what the network is: rebuilding must not download again.
+    model.options = {key: value for key, value in options.items() if key != "pretrained"}
+    return model
+
+
+def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | None = None) -> Path:
+    """Write a model made by `create_model` to `folder` (created if needed) and return the folder.
+
+    `extra` is JSON-able and goes into config.json beside name and options. Existing files are replaced, each
+    in one step, so a reader never sees half a file.
+    """
+    from safetensors.torch import save_file
+
+    for attribute in ("name", "options"):
+        if not hasattr(model, attribute):
+            raise ValueError(
+                f"{type(model).__name__} has no .{attribute}; save a model that create_model made"
+            )
+    taken = {"name", "options"} & set(extra or {})
+    if taken:
+        raise ValueError(f"extra must not contain {', '.join(sorted(taken))}; create_model decides them")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"name": model.name, "options": model.options, **(extra or {})}
+    # Built before anything is written, so that an `extra` that is no JSON leaves the folder as it was.
+    text = json.dumps(config, indent=2) + "\n"
+    partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.part"
+    try:
+        save_file(
+            {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}, partial
+        )
+        os.replace(partial, folder / WEIGHTS_NAME)
+        partial.write_text(text)
+        os.replace(partial, folder / CONFIG_NAME)
+    finally:
+        partial.unlink(missing_ok=True)
+    return folder
+
+
+def load_model(folder: str | Path) -> nn.Module:
+    """Rebuild a model that `save_model` wrote, on the CPU and in evaluation mode.
+
+    Raises FileNotFoundError where a file is missing, ValueError where one is damaged, names an unknown
+    network or holds other tensors than this network has.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder / name} does not exist; expected a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, "
+                "as save_model writes it"
+            )
+    try:
+        config = json.loads((folder / CONFIG_NAME).read_text())
+        name, options = config["name"], dict(config["options"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / CONFIG_NAME} is no model description ({error!r}); expected JSON with name and options"
+        ) from error
+    try:
+        model = create_model(name, **options)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG_NAME}: {error}") from error
+    try:
+        tensors = load_file(folder / WEIGHTS_NAME)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{folder / WEIGHTS_NAME} is damaged ({error}); copy or download it again"
+        ) from error
+    expected = model.state_dict()
+    wrong = [f"{key} is missing" for key in expected.keys() - tensors.keys()]
+    wrong += [f"{key} is unknown" for key in tensors.keys() - expected.keys()]
+    wrong += [
+        f"{key} has shape {tuple(tensors[key].shape)}, expected {tuple(expected[key].shape)}"
+        for key in expected.keys() & tensors.keys()
+        if tensors[key].shape != expected[key].shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"{folder / WEIGHTS_NAME} does not fit {name!r}: {'; '.join(sorted(wrong)[:3])}"
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}; "
+            "the weights were saved by another network or version"
+        )
+    model.load_state_dict(tensors)
+    return model.eval()

@@ -1,0 +1,229 @@
+"""Losses against hand-computed values, kornia, numpy; unknown depth; gradients."""
+
+import kornia
+import numpy as np
+import pytest
+import torch
+
+from mdlib.modeling import losses
+from mdlib.modeling.losses import PRESETS, Losses, term_names
+from mdlib.modeling.networks.base import MaskDepth
+
+NAN = float("nan")
+
+
+def picture(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def all_known(x):
+    return torch.ones_like(x, dtype=torch.bool)
+
+
+@pytest.fixture
+def pair():
+    pred, true = picture(2, 1, 24, 28, seed=1), picture(2, 1, 24, 28, seed=2)
+    return pred, true, all_known(true)
+
+
+def row(*values):
+    return torch.tensor(values).view(1, 1, 1, -1)
+
+
+@pytest.mark.parametrize(
+    "term, expected",
+    [
+        (losses.l1, (0.5 + 0.05 + 0) / 3),
+        (losses.mse, (0.25 + 0.0025 + 0) / 3),
+        # beta 0.1: 0.5 - 0.05, then 0.05^2 / 0.2
+        (losses.smooth_l1, (0.45 + 0.0125 + 0) / 3),
+    ],
+)
+def test_pixel_terms_by_hand_ignore_the_unknown_pixel(term, expected):
+    pred, true = row(0.7, 0.25, 0.4, 0.9), row(0.2, 0.3, 0.4, NAN)
+    assert term(pred, true, true.isfinite()).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_bce_by_hand():
+    pred = MaskDepth(torch.tensor([0.0, 2.0]).view(1, 1, 1, 2), None)
+    got = Losses({"mask_bce": 1})(pred, {"mask": row(0.0, 1.0)})["mask_bce"]
+    assert got.item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2, abs=1e-6)
+
+
+def test_dice_by_hand_and_perfect_for_a_soft_mask():
+    pred, true = row(1.0, 0.5, 0.0), row(1.0, 0.0, 1.0)
+    assert losses.dice(pred, true).item() == pytest.approx(1 - (2 * 1 + 1) / (1.25 + 2 + 1))
+    soft = picture(2, 1, 8, 8)
+    assert losses.dice(soft, soft).item() == pytest.approx(0, abs=1e-6)
+    empty = torch.zeros(1, 1, 8, 8)
+    assert losses.dice(empty, empty).item() == 0
+
+
+def test_gradient_of_a_step_by_hand():
+    pred, true = torch.zeros(1, 1, 3, 4), torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 3, 4)
+    # Sobel / 8 on a vertical step of 1: 0.5 in the two columns beside it, nothing vertically.
+    expected = (0.5 * 2 / 4 + 0) / 2
+    assert losses.gradient(pred, true, all_known(true)).item() == pytest.approx(expected)
+
+
+def test_gradient_equals_kornia(pair):
+    pred, true, known = pair
+    difference = kornia.filters.spatial_gradient(pred) - kornia.filters.spatial_gradient(true)
+    torch.testing.assert_close(losses.gradient(pred, true, known), difference.abs().mean())
+
+
+def test_ssim_equals_kornia(pair):
+    pred, true, known = pair
+    near = (0.8 * true + 0.2 * pred).clamp(0, 1)
+    for x in (pred, near, true):
+        torch.testing.assert_close(
+            losses.ssim(x, true, known), kornia.losses.SSIMLoss(11)(x, true), atol=1e-6, rtol=1e-5
+        )
+
+
+def test_ssim3_equals_numpy(pair):
+    pred, true, known = pair
+    x, y = (np.pad(t[0, 0].double().numpy(), 1, mode="reflect") for t in (pred, true))
+    height, width = pred.shape[-2:]
+    values = []
+    for i in range(height):
+        for j in range(width):
+            a, b = x[i : i + 3, j : j + 3], y[i : i + 3, j : j + 3]
+            cov = (a * b).mean() - a.mean() * b.mean()
+            similarity = (2 * a.mean() * b.mean() + 0.01**2) * (2 * cov + 0.03**2)
+            similarity /= (a.mean() ** 2 + b.mean() ** 2 + 0.01**2) * (a.var() + b.var() + 0.03**2)
+            values.append(np.clip((1 - similarity) / 2, 0, 1))
+    got = losses.ssim3(pred[:1], true[:1], known[:1])
+    assert got.item() == pytest.approx(np.mean(values), abs=1e-5)
+
+
+def test_silog_equals_numpy_and_forgives_half_of_a_common_scale(pair):
+    pred, true, known = pair
+    pred, true = pred.clamp(min=0.01), true.clamp(min=0.01)
+    d = np.log(pred.numpy()) - np.log(true.numpy())
+    expected = [(image**2).mean() - 0.5 * image.mean() ** 2 for image in d]
+    assert losses.silog(pred, true, known).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    half = losses.silog(true / 2, true.clamp(min=0.1), true >= 0.1)
+    assert half.item() == pytest.approx(0.5 * np.log(2) ** 2, rel=1e-4)
+
+
+def test_gradient_matching_by_hand():
+    pred = row(0.0, 0.25, 0.25, 1.0)
+    true = torch.zeros_like(pred)
+    # scale 1: steps 0.25, 0, 0.75; scale 2: pixels 0 and 2, one step of 0.25; no vertical neighbours
+    got = losses.gradient_matching(pred, true, all_known(true))
+    assert got.item() == pytest.approx(1.0 / 3 + 0.25)
+
+
+def test_gradient_matching_needs_both_pixels():
+    pred, true = row(0.0, 0.5, 0.9), row(0.0, NAN, 0.0)
+    # neighbours are never both known at scale 1; at scale 2 pixels 0 and 2 are
+    assert losses.gradient_matching(pred, true, true.isfinite()).item() == pytest.approx(0.9)
+
+
+DEPTH_TERMS = [name for name in term_names() if name.startswith("depth_")]
+
+
+def losses_of(logits, depth, batch, weights):
+    return Losses(weights)(MaskDepth(logits, depth), batch)
+
+
+@pytest.mark.parametrize("name", DEPTH_TERMS)
+def test_unknown_depth_adds_nothing_to_loss_or_gradient(name):
+    true = picture(2, 1, 32, 32, seed=3)
+    true[:, :, 4:9, 6:20] = NAN
+    depth = picture(2, 1, 32, 32, seed=4).requires_grad_()
+    batch = {"mask": torch.zeros_like(true), "depth": true}
+    value = losses_of(torch.zeros_like(true), depth, batch, {name: 1})[name]
+    value.backward()
+    assert value.isfinite() and value > 0
+    assert depth.grad.isfinite().all() and depth.grad.abs().sum() > 0
+    assert (depth.grad[true.isnan()] == 0).all()
+    elsewhere = torch.where(true.isnan(), 0.123, depth.detach())
+    changed = losses_of(torch.zeros_like(true), elsewhere, batch, {name: 1})[name]
+    torch.testing.assert_close(changed, value.detach())
+
+
+@pytest.mark.parametrize("name", DEPTH_TERMS)
+def test_batch_without_known_depth_gives_exactly_zero_with_gradient(name):
+    depth = picture(2, 1, 16, 16).requires_grad_()
+    batch = {"mask": torch.zeros(2, 1, 16, 16), "depth": torch.full((2, 1, 16, 16), NAN)}
+    value = losses_of(torch.zeros(2, 1, 16, 16), depth, batch, {name: 1})["total"]
+    value.backward()
+    assert value.item() == 0
+    assert (depth.grad == 0).all()
+
+
+@pytest.mark.parametrize("name", term_names())
+def test_gradcheck(name):
+    true = picture(2, 1, 16, 16, seed=5).double()
+    true[0, 0, 2:4, 3:5] = NAN if name.startswith("depth_") else 0.5
+    target, kind = name.split("_", 1)
+    term = losses._TERMS[target][kind]
+    # Far from kinks: errors have one sign per pixel, away from zero.
+    pred = (
+        torch.nan_to_num(true, 0.5) * 0.5 + picture(2, 1, 16, 16, seed=6).double() * 0.4 + 0.05
+    ).requires_grad_()
+
+    def few(x):  # a numerical gradient needs two evaluations per input: check a small window of them
+        return term(
+            torch.cat([torch.cat([x, pred[..., :3, 3:].detach()], -1), pred[..., 3:, :].detach()], -2), true
+        )
+
+    assert torch.autograd.gradcheck(few, pred[..., :3, :3].detach().requires_grad_(), eps=1e-6, atol=1e-5)
+
+
+def test_perfect_prediction_is_free():
+    true = picture(2, 1, 16, 16, seed=7) * 0.8 + 0.1
+    mask = (picture(2, 1, 16, 16, seed=8) > 0.5).float()
+    got = losses_of((mask - 0.5) * 200, true, {"mask": mask, "depth": true}, dict.fromkeys(term_names(), 1.0))
+    for name, value in got.items():
+        assert value.item() == pytest.approx(0, abs=1e-5), name
+
+
+def test_total_is_the_weighted_sum():
+    true = picture(2, 1, 16, 16, seed=9)
+    batch = {"mask": true.round(), "depth": true}
+    pred = MaskDepth(picture(2, 1, 16, 16, seed=10), picture(2, 1, 16, 16, seed=11))
+    got = Losses({"mask_bce": 2, "depth_l1": 0.5, "depth_mse": 0})(pred, batch)
+    assert list(got) == ["mask_bce", "depth_l1", "total"]
+    torch.testing.assert_close(got["total"], 2 * got["mask_bce"] + 0.5 * got["depth_l1"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_work_with_and_without_a_depth_head(preset):
+    mask = picture(2, 1, 16, 16).round()
+    batch = {"mask": mask, "depth": picture(2, 1, 16, 16, seed=1)}
+    loss = Losses(PRESETS[preset])
+    assert list(loss(MaskDepth(mask, batch["depth"]), batch)) == [*PRESETS[preset], "total"]
+    without = loss(MaskDepth(mask, None), batch)
+    assert list(without) == [*(name for name in PRESETS[preset] if name.startswith("mask_")), "total"]
+
+
+def test_half_precision_networks_get_float32_losses():
+    true = picture(1, 1, 16, 16)
+    pred = MaskDepth(torch.zeros(1, 1, 16, 16, dtype=torch.bfloat16), true.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        got = Losses(dict.fromkeys(term_names(), 1.0))(pred, {"mask": true.round(), "depth": true})
+    assert {value.dtype for value in got.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        ({"mask_dize": 1.0}, "unknown loss term 'mask_dize'; known terms: mask_bce, mask_dice"),
+        ({"mask_bce": -1.0}, "weight of mask_bce is -1.0"),
+        ({"mask_bce": NAN}, "weight of mask_bce is nan"),
+        ({"mask_bce": 0.0}, "no loss term has a weight above 0"),
+        ({}, "no loss term has a weight above 0"),
+    ],
+)
+def test_bad_weights(weights, words):
+    with pytest.raises(ValueError, match=words):
+        Losses(weights)
+
+
+def test_only_depth_terms_for_a_network_without_depth():
+    x = torch.zeros(1, 1, 16, 16)
+    with pytest.raises(ValueError, match="without depth has no use for depth_l1"):
+        Losses({"depth_l1": 1.0})(MaskDepth(x, None), {"mask": x, "depth": x})
