@@ -1,0 +1,67 @@
+"""The progress bar, and how fast it goes."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from tqdm.auto import tqdm
+
+T = TypeVar("T")
+LINE_EVERY_S = 15.0  # where the output is a file, each state of the bar is a line of it
+
+
+class Progress:
+    """A bar from 0 to 1 with the time left, the speed, and the share of time spent waiting for data."""
+
+    def __init__(self, done: float):
+        in_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
+        interactive = in_notebook or sys.stderr.isatty()
+        self._bar = tqdm(
+            total=1.0,
+            initial=min(1.0, done),
+            dynamic_ncols=True,
+            mininterval=0.5 if interactive else LINE_EVERY_S,
+            bar_format="{percentage:3.0f}%|{bar:20}| {elapsed} < {remaining}{postfix}",
+        )
+        self.restart_pace()
+
+    def waiting(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches; the time that each takes to come is counted as waiting."""
+        iterator = iter(batches)
+        while True:
+            asked = time.monotonic()
+            batch = next(iterator, None)
+            self._waited_s += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
+
+    def move_to(self, done: float, samples: int) -> None:
+        """A step with so many samples was done."""
+        self._samples += samples
+        self._bar.update(min(1.0, done) - self._bar.n)
+
+    def pace(self) -> dict[str, float]:
+        """Samples per second and share of time spent waiting for data, since it was asked or restarted."""
+        seconds = max(1e-9, time.monotonic() - self._since)
+        pace = {
+            "samples_per_s": round(self._samples / seconds, 1),
+            "data_wait": round(self._waited_s / seconds, 3),
+        }
+        self.restart_pace()
+        return pace
+
+    def restart_pace(self) -> None:
+        """Forget the time so far, such as that of saving."""
+        self._since, self._waited_s, self._samples = time.monotonic(), 0.0, 0
+
+    def tell(self, values: Mapping[str, float]) -> None:
+        """Show these values behind the bar."""
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()

@@ -1,0 +1,54 @@
+"""The files of a run that people read: config.json and metrics.jsonl."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from mdlib.training.checkpoint import replace_file
+
+WALL_CLOCK = ("elapsed_s", "samples_per_s", "data_wait")  # fields that differ from run to run
+
+
+class Records:
+    """The run folder `folder`. `run_id` tells its checkpoints from those of other runs.
+
+    `found_id` is what the folder says, None where no run began there. Raises ValueError where the folder
+    holds something else than a run.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.config_path, self.metrics_path = Path(folder) / "config.json", Path(folder) / "metrics.jsonl"
+        self.found_id = self._read_run_id()
+        self.run_id = self.found_id or uuid.uuid4().hex
+
+    def _read_run_id(self) -> str | None:
+        if not self.config_path.exists():
+            return None
+        try:
+            config = json.loads(self.config_path.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"{self.config_path} is damaged ({error}): remove it, and the run goes on"
+            ) from None
+        if not isinstance(config, dict) or "run_id" not in config:
+            raise ValueError(
+                f"{self.config_path.parent} holds something else than a run: choose another run folder"
+            )
+        return config["run_id"]
+
+    def begin(self, config: dict[str, Any], metrics: bytes) -> None:
+        """Write what the run is asked to do, and go back to the metrics of the checkpoint it goes on from."""
+        self.config_path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self.config_path, json.dumps(config, indent=2).encode())
+        replace_file(self.metrics_path, metrics)
+
+    @property
+    def metrics(self) -> bytes:
+        """The rows so far."""
+        return self.metrics_path.read_bytes()
+
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        """Append one row."""
+        with open(self.metrics_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")

@@ -1,0 +1,56 @@
+"""What a run is made of before its first step: device, network, loss, optimizer."""
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import nn
+
+from mdlib.modeling.losses import PRESETS, Losses
+from mdlib.modeling.registry import create_model
+from mdlib.training.config import TrainConfig
+
+
+def new_model(config: TrainConfig) -> nn.Module:
+    """The network that `config` names, with first weights that depend on `config.seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return create_model(config.model, **config.model_options)
+
+
+def new_losses(config: TrainConfig) -> Losses:
+    """The loss terms of `config.loss`; raises ValueError for an unknown preset."""
+    if config.loss not in PRESETS:
+        raise ValueError(f"unknown loss {config.loss!r}; there are {', '.join(map(repr, PRESETS))}")
+    return Losses(PRESETS[config.loss])
+
+
+def new_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of `config.optimizer`; weights of one dimension (biases, normalisation) do not decay."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def new_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and number format of the run.
+
+    Raises ValueError where the machine has not got them, RuntimeError where several processes were started.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but this machine has no GPU that torch can use: take auto or cpu")
+    AcceleratorState._reset_state(
+        reset_partial_state=True
+    )  # else the first run's choice holds for all others
+    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
+    if on_cpu and config.precision == "fp16":
+        raise ValueError("precision fp16 needs a GPU; a CPU can do fp32 and bf16")
+    precision = "no" if config.precision == "fp32" else config.precision
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    if accelerator.num_processes > 1:
+        raise RuntimeError(f"{accelerator.num_processes} processes were started, but a run is trained by one")
+    return accelerator

@@ -1,0 +1,122 @@
+"""All that changes while a run goes on, as tensors and JSON for a checkpoint, and back.
+
+| name | tensor |
+| --- | --- |
+| model.<weight>, average.<weight> | the network and its average |
+| optimizer.<weight>.<kind> | what the optimizer remembers of a weight |
+| sums.<term> | losses since the last row of the metrics |
+| scaler.<name> | the loss scale of fp16 |
+| random.cpu, random.cuda | torch's generators |
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mdlib.training.average import AveragedModel
+from mdlib.training.config import TrainConfig
+from mdlib.training.setup import new_optimizer
+
+
+@dataclass
+class Position:
+    """How far a run is. The next batch is number `batch` of `epoch`, in the size of `stage`."""
+
+    step: int = 0  # done
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    logged_step: int = 0  # where the last row of losses was written
+    checks: int = 0  # of the validation set, done
+    elapsed_s: float = 0.0  # all sittings together
+
+
+class TrainState:
+    """The network (`model`: wrapped for device and number format), its average, optimizer, position, sums."""
+
+    def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator):
+        self.device, self.scaler = accelerator.device, accelerator.scaler
+        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.average = AveragedModel(self.network, config.ema)
+        self.model, self.optimizer = accelerator.prepare(self.network, new_optimizer(config, self.network))
+        self.at = Position()
+        self.sums: dict[str, Tensor] = {}
+
+    def add_losses(self, terms: Mapping[str, Tensor]) -> None:
+        """Add to the sums on the device, without waiting for it."""
+        for name, term in terms.items():
+            self.sums[name] = self.sums.get(name, 0) + term.detach()
+
+    def mean_losses(self) -> dict[str, float]:
+        """Means since the last row of the metrics; raises FloatingPointError where one is not a number."""
+        steps = self.at.step - self.at.logged_step
+        means = {name: (total / steps).item() for name, total in self.sums.items()}
+        for name, mean in means.items():
+            if not abs(mean) < float("inf"):
+                raise FloatingPointError(
+                    f"the loss {name} is {mean} in steps {self.at.logged_step + 1} to {self.at.step}: take a "
+                    "lower lr or a longer warmup; the last checkpoint is from before"
+                )
+        return means
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, as they are now; not copied."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
+        for name, weight in self.network.named_parameters():
+            for kind, value in self.optimizer.state.get(weight, {}).items():
+                if value is not None:  # SGD has no momentum before its first step
+                    tensors[f"optimizer.{name}.{kind}"] = value
+        tensors |= {f"sums.{name}": total for name, total in self.sums.items()}
+        if self.scaler is not None:
+            values = self.scaler.state_dict().items()
+            tensors |= {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in values}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put the tensors back; raises ValueError where they do not fit the network."""
+        try:
+            self.network.load_state_dict(part(tensors, "model."))
+            self.average.model.load_state_dict(part(tensors, "average."))
+        except RuntimeError as error:
+            raise ValueError(f"the checkpoint is of another network or version: {error}") from None
+        for name, weight in self.network.named_parameters():
+            kinds = part(tensors, f"optimizer.{name}.")
+            if kinds:
+                self.optimizer.state[weight] = {kind: _like(weight, value) for kind, value in kinds.items()}
+        self.sums = {name: total.to(self.device) for name, total in part(tensors, "sums.").items()}
+        scale = part(tensors, "scaler.")
+        if self.scaler is not None and scale:
+            kinds = self.scaler.state_dict()
+            self.scaler.load_state_dict({name: type(kinds[name])(x.item()) for name, x in scale.items()})
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, under the rest of their names."""
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+
+
+def _like(weight: Tensor, value: Tensor) -> Tensor:
+    """The value in the weight's place and memory layout: another layout could round differently."""
+    if value.shape != weight.shape:  # the count of steps, which stays on the CPU
+        return value.clone()
+    return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+@contextmanager
+def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, torch's generators start from `seed`; afterwards they go on as if nothing had been drawn."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,228 @@
+"""The training loop; read `Trainer.fit` first.
+
+A run that is killed at any moment ends with the very weights of one that was never killed: everything that
+changes is in a checkpoint (state.TrainState), and everything random follows from the seed and the position.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from mdlib.modeling.registry import WEIGHTS_NAME, save_model
+from mdlib.training.augment import augment, resize, sample_seeds
+from mdlib.training.check import quick_check
+from mdlib.training.checkpoint import Checkpoints
+from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.interrupt import StopRequest
+from mdlib.training.progress import Progress
+from mdlib.training.records import Records
+from mdlib.training.schedule import Stage, learning_rate
+from mdlib.training.setup import new_accelerator, new_losses, new_model
+from mdlib.training.state import Position, TrainState, own_random_numbers
+
+__all__ = ["Fitted", "TrainConfig", "Trainer", "new_model"]
+
+
+class Fitted(NamedTuple):
+    """How `Trainer.fit` ended: the run's folder, steps done, is it finished, the last quick check."""
+
+    run: Path
+    step: int
+    finished: bool
+    scores: dict[str, float]
+
+
+class Trainer:
+    """Trains `model`, such as `setup.new_model(config)`, as `config` says.
+
+    `make_loaders(stage)` gives (train_loader, validation_loader) for a schedule.Stage. A loader has `len`,
+    `dataset`, `set_epoch(epoch, start)`, iteration over batches and `to_float(batch, device)`; see
+    loading.loader. The validation loader should shuffle: only its first samples are looked at.
+    """
+
+    def __init__(self, config: TrainConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple]):
+        self.config, self.make_loaders, self.run = config, make_loaders, Path(config.run)
+        self.stages = config.all_stages()
+        self.losses = new_losses(config)
+        self.accelerator = new_accelerator(config)
+        self.state = TrainState(config, model, self.accelerator)
+        self.checkpoints = Checkpoints(self.run / "checkpoints", config.keep)
+        self.scores: dict[str, float] = {}
+        self.stop = StopRequest()
+
+    def fit(self) -> Fitted:
+        """Train to the end, from where the run stopped if it did, and save the averaged network in `run`.
+
+        SIGTERM and SIGINT (Ctrl-C, a notebook's stop button) end it after the step at hand, with a checkpoint
+        and a sentence that says how to go on.
+        Raises ValueError where a setting that must stay is not the run's, FloatingPointError where the loss
+        is no number any more.
+        """
+        with own_random_numbers(self.config.seed, self.state.device), self.stop:
+            resumed = self.resume()
+            if (self.run / WEIGHTS_NAME).exists() and (self.progress >= 1 or not resumed):
+                print(f"{self.run} is finished: give more steps, epochs or minutes, or another run folder")
+                return self.fitted(finished=True)
+            if resumed:
+                print(f"{self.run} goes on from step {self.at.step}")
+            network = {"name": self.state.network.name, "options": self.state.network.options}
+            self.records.begin({**network, **self.description()}, self.metrics_before)
+            with Progress(self.progress) as self.bar:
+                self.check_if_due()  # it may have been stopped in the middle of one
+                while self.progress < 1 and not self.stop.name:
+                    self.train_epoch()
+                self.save_checkpoint()
+        if self.stop.name:
+            print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
+            return self.fitted(finished=False)
+        save_model(self.state.average.model, self.run, self.description())
+        scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
+        print(f"{self.run} is finished after {self.at.step} steps{scores}")
+        return self.fitted(finished=True)
+
+    def train_epoch(self) -> None:
+        """The rest of this epoch, or less where a stage ends or a signal asks to stop."""
+        stage = self.stages[self.at.stage]
+        if stage is not self.loaded_stage:
+            self.load(stage)
+        self.train_loader.set_epoch(self.at.epoch, start=self.at.batch)
+        for batch in self.bar.waiting(self.train_loader):
+            self.train_step(batch, stage)
+            self.move_on(stage, len(batch["mask"]))
+            self.log_if_due()
+            self.check_if_due()
+            self.save_if_due()
+            if self.stop.name or self.progress >= stage.end:
+                break
+
+    def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
+        """One step of the optimizer. Nothing in it waits for a GPU."""
+        config, at, state = self.config, self.at, self.state
+        batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
+        seeds = sample_seeds(len(batch["mask"]), config.seed, at.stage, at.epoch, at.batch)
+        batch = augment(batch, seeds, config.augment)
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(self.progress, config.lr, config.schedule, config.warmup)
+        terms = self.losses(state.model(batch["bg"], batch["fg_bg"]), batch)
+        self.accelerator.backward(terms["total"])
+        if config.clip:
+            self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.average.update(at.step)
+        state.add_losses(terms)
+
+    def move_on(self, stage: Stage, samples: int) -> None:
+        """Advance the position by the step just done. A new stage begins with a new epoch."""
+        at = self.at
+        at.step, at.batch = at.step + 1, at.batch + 1
+        self.progress = self.measure_progress()
+        stage_ends = self.progress >= stage.end and stage is not self.stages[-1]
+        if stage_ends or at.batch == len(self.train_loader):
+            at.epoch, at.batch = at.epoch + 1, 0
+        if stage_ends:
+            at.stage += 1
+        self.bar.move_to(self.progress, samples)
+
+    def measure_progress(self) -> float:
+        self.at.elapsed_s = self.elapsed_before_s + time.monotonic() - self.started
+        return self.config.progress(self.at.step, len(self.train_loader), self.at.elapsed_s)
+
+    def log_if_due(self) -> None:
+        """A row of mean losses every `log_every` steps and at the end."""
+        at = self.at
+        if at.step % self.config.log_every and self.progress < 1:
+            return
+        losses, pace = self.state.mean_losses(), self.bar.pace()
+        self.state.sums, at.logged_step = {}, at.step
+        row = {"step": at.step, "epoch": at.epoch, "stage": at.stage}
+        row |= {"lr": self.state.optimizer.param_groups[0]["lr"], "losses": losses}
+        self.records.add_metrics({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
+        self.bar.tell({"step": at.step, **losses, **pace, **self.scores})
+
+    def check_if_due(self) -> None:
+        """A quick look at the validation set, evenly over the run; each is followed by a checkpoint."""
+        due = math.floor(min(1.0, self.progress) * self.config.checks)
+        if due <= self.at.checks:
+            return
+        model, size, pairs = self.state.average.model, self.stages[-1].size, self.config.check_pairs
+        scores = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop)
+        if scores is None:  # asked to stop: it is done when the run goes on
+            return
+        self.at.checks, self.scores = due, scores
+        elapsed_s = round(self.at.elapsed_s, 1)
+        self.records.add_metrics({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
+        self.save_checkpoint(score=scores["iou_disturbed"])
+        self.bar.restart_pace()
+
+    def save_if_due(self) -> None:
+        """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""
+        by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
+        if by_steps or time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes:
+            try:
+                self.save_checkpoint()
+            except OSError as error:  # a full disk may have room again next time
+                warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
+            self.bar.restart_pace()
+
+    def save_checkpoint(self, score: float | None = None) -> None:
+        """Save everything that changes; nothing to do where this step is saved already."""
+        self.saved_at = time.monotonic()
+        if self.at.step == self.saved_step and score is None:
+            return
+        self.state.mean_losses()  # raises where the weights are not worth saving
+        self.measure_progress()  # takes the time
+        content = {
+            "run_id": self.records.run_id,
+            "fixed": self.config.fixed(len(self.train_loader.dataset)),
+            "position": asdict(self.at),
+            "scores": self.scores,
+            "score": score,
+        }
+        self.checkpoints.save(self.at.step, self.state.tensors(), content, self.records.metrics)
+        self.saved_step = self.at.step
+
+    def resume(self) -> bool:
+        """Take up the newest sound checkpoint; False where there is none and the run begins."""
+        self.records = Records(self.run)
+        found = self.checkpoints.latest(self.records.found_id)
+        at = Position(**found.state["position"]) if found else Position()
+        self.load(self.stages[min(at.stage, len(self.stages) - 1)])
+        if found:
+            check_unchanged(found.state["fixed"], self.config.fixed(len(self.train_loader.dataset)))
+            self.state.restore(found.tensors)
+            self.records.run_id, self.scores = found.state["run_id"], found.state["scores"]
+        self.at = self.state.at = at
+        self.metrics_before = found.metrics if found else b""
+        self.started, self.elapsed_before_s = time.monotonic(), at.elapsed_s
+        self.saved_at, self.saved_step = self.started, at.step if found else None
+        self.progress = self.measure_progress()
+        # A run that was given a longer end is less far than it was.
+        at.checks = min(at.checks, math.floor(self.progress * self.config.checks))
+        return found is not None
+
+    def load(self, stage: Stage) -> None:
+        """Get the loaders of a stage; raises ValueError where there is no batch to train on."""
+        self.train_loader, self.val_loader = self.make_loaders(stage)
+        self.loaded_stage = stage
+        if len(self.train_loader) == 0:
+            samples = len(self.train_loader.dataset)
+            raise ValueError(
+                f"{samples} training samples make no batch of {self.config.batch_size}: "
+                "take a smaller batch_size or a larger data set"
+            )
+
+    def description(self) -> dict[str, Any]:
+        """What config.json says about the run, beside the network's name and options."""
+        settings = {name: str(x) if isinstance(x, Path) else x for name, x in asdict(self.config).items()}
+        run_id, step = self.records.run_id, self.at.step
+        return {"run_id": run_id, "step": step, "scores": self.scores, "training": settings}
+
+    def fitted(self, finished: bool) -> Fitted:
+        return Fitted(self.run, self.at.step, finished, self.scores)

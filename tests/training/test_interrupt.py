@@ -1,0 +1,36 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from mdlib.training.interrupt import StopRequest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_only_noted(number):
+    before = signal.getsignal(number)
+    with StopRequest() as stop:
+        assert stop.name is None
+        os.kill(os.getpid(), number)
+        assert stop.name == number.name
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_one_acts():
+    with pytest.raises(KeyboardInterrupt), StopRequest():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_outside_the_main_thread_nothing_is_caught():
+    names = []
+
+    def run():
+        with StopRequest() as stop:
+            names.append(stop.name)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert names == [None]

@@ -1,0 +1,251 @@
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+
+from mdlib.modeling.registry import load_model
+from mdlib.training.checkpoint import Checkpoints, read
+
+
+def steps_saved(run) -> list[int]:
+    return [int(path.name.removeprefix("step-")) for path in Checkpoints(run / "checkpoints").paths()]
+
+
+class SignalAt:
+    """A loader that sends this process a signal before it gives batch number `batch` of `epoch`."""
+
+    def __init__(self, loader, number, epoch, batch):
+        self.loader, self.number, self.when = loader, number, (epoch, batch)
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __len__(self):
+        return len(self.loader)
+
+    def set_epoch(self, epoch, start=0):
+        self.epoch, self.start = epoch, start
+        self.loader.set_epoch(epoch, start)
+
+    def __iter__(self):
+        for i, batch in enumerate(self.loader, self.start):
+            if (self.epoch, i) == self.when:
+                os.kill(os.getpid(), self.number)
+            yield batch
+
+
+def test_the_loss_falls(fit, tmp_path, metric_rows):
+    fit(tmp_path, steps=40, augment=0.0, checks=0)
+    totals = [row["losses"]["total"] for row in metric_rows(tmp_path)]
+    assert len(totals) == 8
+    assert totals[-1] < 0.75 * totals[0]
+
+
+def test_a_finished_run_is_a_saved_model(reference):
+    model = load_model(reference)
+    checkpoint = read(Checkpoints(reference / "checkpoints").paths()[-1])
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, checkpoint.tensors[f"average.{name}"])
+    weight = next(iter(dict(model.named_parameters())))
+    assert not torch.equal(checkpoint.tensors[f"average.{weight}"], checkpoint.tensors[f"model.{weight}"])
+    config = json.loads((reference / "config.json").read_bytes())
+    assert (config["name"], config["step"], config["training"]["stages"]) == ("mdnet", 30, "32:0.8,48:0.2")
+
+
+def test_metrics_have_losses_scores_and_both_stages(reference, metric_rows):
+    rows = metric_rows(reference)
+    losses = [row for row in rows if "losses" in row]
+    assert [row["step"] for row in losses] == [5, 10, 15, 20, 25, 30]
+    assert [row["stage"] for row in losses] == [0, 0, 0, 0, 1, 1]
+    assert {"mask_bce", "mask_dice", "depth_l1", "depth_gradient", "total"} == set(losses[0]["losses"])
+    scores = [row for row in rows if "scores" in row]
+    assert [row["step"] for row in scores] == [15, 30]
+    assert set(scores[0]["scores"]) == {"iou", "iou_disturbed", "depth_error"}
+
+
+def test_a_finished_run_says_so_and_stays(reference, fit, reference_settings, capsys):
+    before = {path: path.stat().st_mtime_ns for path in reference.rglob("*")}
+    fitted = fit(reference, **reference_settings)
+    assert fitted.finished
+    assert fitted.step == 30
+    assert "is finished" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in reference.rglob("*")} == before
+
+
+def test_a_finished_run_without_checkpoints_stays(reference, fit, reference_settings, tmp_path):
+    run = shutil.copytree(reference, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    assert fit(run, **reference_settings).finished
+    assert (run / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "which", "epoch", "batch", "saved_step"),
+    [
+        (signal.SIGTERM, "train", 0, 6, 7),
+        (signal.SIGINT, "train", 2, 2, 27),  # after the change of size
+        (signal.SIGTERM, "check", 0, 0, 15),  # amid the first check
+    ],
+)
+def test_asked_to_stop_it_saves_and_goes_on(
+    fit,
+    loaders,
+    reference,
+    reference_settings,
+    same_end,
+    tmp_path,
+    capsys,
+    number,
+    which,
+    epoch,
+    batch,
+    saved_step,
+):
+    def signalling(stage):
+        train, check = loaders(stage)
+        if which == "train":
+            return SignalAt(train, number, epoch, batch), check
+        return train, SignalAt(check, number, epoch, batch)
+
+    handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+    fitted = fit(tmp_path, make_loaders=signalling, **reference_settings)
+    assert (fitted.finished, fitted.step) == (False, saved_step)
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
+    said = capsys.readouterr().out
+    assert f"saved at step {saved_step}: the same command goes on" in said
+    assert steps_saved(tmp_path)[-1] == saved_step
+    assert fit(tmp_path, **reference_settings).finished
+    assert f"goes on from step {saved_step}" in capsys.readouterr().out
+    same_end(tmp_path, reference)
+
+
+def damage_tensors(path, other):
+    data = (path / "state.safetensors").read_bytes()
+    (path / "state.safetensors").write_bytes(data[: len(data) // 2])
+
+
+def damage_a_bit(path, other):
+    data = bytearray((path / "state.safetensors").read_bytes())
+    data[len(data) // 2] ^= 4
+    (path / "state.safetensors").write_bytes(data)
+
+
+def lose_a_file(path, other):
+    (path / "state.json").unlink()
+
+
+def bring_a_foreign_one(path, other):
+    shutil.rmtree(path)
+    newest = Checkpoints(other / "checkpoints").paths()[-1]
+    shutil.copytree(newest, path)
+
+
+@pytest.mark.parametrize("harm", [damage_tensors, damage_a_bit, lose_a_file, bring_a_foreign_one])
+def test_a_bad_newest_checkpoint_is_named_and_the_one_before_taken(
+    fit, reference, reference_settings, same_end, tmp_path, harm
+):
+    run, other = shutil.copytree(reference, tmp_path / "run"), tmp_path / "other"
+    if harm is bring_a_foreign_one:
+        shutil.copytree(reference, other)
+        (other / "config.json").unlink()  # so that a run of its own begins there
+        shutil.rmtree(other / "checkpoints")
+        (other / "model.safetensors").unlink()
+        fit(other, **reference_settings)
+    (run / "model.safetensors").unlink()
+    newest = run / "checkpoints/step-00000030"
+    harm(newest, other)
+    with pytest.warns(UserWarning, match="checkpoint .*step-00000030 is left out"):
+        assert fit(run, **reference_settings).finished
+    same_end(run, reference)
+    assert newest.with_name("step-00000030.rejected-1").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 8}, "batch_size 4 and cannot go on with 8"),
+        ({"seed": 1}, "seed 0 and cannot go on with 1"),
+        ({"optimizer": "sgd"}, "optimizer 'adamw' and cannot go on with 'sgd'"),
+        ({"stages": "", "size": 32}, "stages '32:0.8,48:0.2' and cannot go on with ''"),
+    ],
+)
+def test_what_cannot_change_is_an_error_that_names_both_values(
+    fit, reference, reference_settings, change, message
+):
+    with pytest.raises(ValueError, match=message) as raised:
+        fit(reference, **{**reference_settings, **change})
+    assert "what may change: steps, epochs" in str(raised.value)
+
+
+def test_another_number_of_samples_is_an_error(fit, loaders, reference, reference_settings):
+    def fewer(stage):
+        train, check = loaders(stage)
+        kept = len(train.dataset) - 8
+        train.dataset = train.dataset.subset(range(kept))
+        return train, check
+
+    with pytest.raises(ValueError, match=r"number of training samples \d+ and cannot go on with \d+"):
+        fit(reference, make_loaders=fewer, **reference_settings)
+
+
+def test_a_run_goes_on_beyond_its_end_with_more_steps(fit, tmp_path, metric_rows):
+    fit(tmp_path, steps=4, log_every=2, checks=1)
+    fitted = fit(tmp_path, steps=8, log_every=2, checks=1, lr=1e-3, workers=1)
+    assert (fitted.step, fitted.finished) == (8, True)
+    assert [row["step"] for row in metric_rows(tmp_path) if "losses" in row] == [2, 4, 6, 8]
+    assert json.loads((tmp_path / "config.json").read_bytes())["step"] == 8
+
+
+def test_epochs_end_a_run(fit, loaders, tmp_path):
+    steps_per_epoch = len(loaders(None)[0])
+    assert fit(tmp_path, epochs=0.5, checks=0).step == round(0.5 * steps_per_epoch)
+
+
+def test_minutes_end_a_run_and_its_schedule(fit, tmp_path):
+    fitted = fit(tmp_path, minutes=0.03, log_every=1, checks=0)
+    assert fitted.finished
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["elapsed_s"] >= 0.03 * 60
+    assert rows[-1]["lr"] < 0.5 * max(row["lr"] for row in rows)
+
+
+def test_sgd_and_bf16_train_too(fit, tmp_path):
+    settings = {"optimizer": "sgd", "lr": 0.01, "precision": "bf16", "checks": 0, "ema": 0.0, "clip": 0.0}
+    assert fit(tmp_path, steps=2, **settings).finished
+    assert fit(tmp_path, steps=4, **settings).finished
+    tensors = read(Checkpoints(tmp_path / "checkpoints").paths()[-1]).tensors
+    for name, weight in load_model(tmp_path).state_dict().items():
+        assert torch.equal(weight, tensors[f"model.{name}"])  # without averaging the average is the network
+
+
+def test_the_callers_random_numbers_are_left_alone(fit, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(tmp_path, steps=1, checks=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_without_saving_it(fit, tmp_path):
+    with pytest.raises(FloatingPointError, match="take a lower lr"):
+        fit(tmp_path, steps=20, optimizer="sgd", lr=1e30, warmup=0.0, clip=0.0, checks=0)
+    assert steps_saved(tmp_path) == []
+
+
+def test_too_few_samples_for_a_batch(fit, tmp_path):
+    with pytest.raises(ValueError, match="training samples make no batch of 1000"):
+        fit(tmp_path, steps=1, batch_size=1000)
+
+
+def test_an_unknown_loss_is_named(fit, tmp_path):
+    with pytest.raises(ValueError, match="unknown loss 'nonsense'; there are 'mdnet'"):
+        fit(tmp_path, steps=1, loss="nonsense")
+
+
+def test_a_folder_with_a_network_that_is_no_run_is_left_alone(fit, tmp_path):
+    (tmp_path / "config.json").write_text('{"name": "mdnet", "options": {}}')
+    with pytest.raises(ValueError, match="holds something else than a run"):
+        fit(tmp_path, steps=1)
