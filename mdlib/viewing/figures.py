@@ -1,0 +1,170 @@
+"""Pictures for people: depth in colours, overlays, panels and grids.
+
+Figures are made without pyplot, so no global state or backend is touched: save them with
+`figure.savefig(path)`. They have a white ground and dark letters, which read well on any page.
+Nearer is brighter in every depth picture.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+DEPTH_COLOURS = "magma"
+DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
+UNKNOWN_RGB = (0.6, 0.6, 0.6)
+OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
+CELL_INCHES = 2.3
+INK = "#222222"
+
+
+def depth_range(*depths: np.ndarray | None) -> tuple[float, float]:
+    """Closeness of the darkest and brightest colour for `depths`, so that they can be compared.
+
+    The 1st and 99th percentile of the known values, at least 0.02 apart; (0, 1) where nothing is known.
+    """
+    known = [depth[np.isfinite(depth)] for depth in depths if depth is not None]
+    values = np.concatenate(known) if known else np.empty(0)
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [1, 99])
+    pad = max(0.0, 0.02 - (high - low)) / 2
+    return float(low - pad), float(high + pad)
+
+
+def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Closeness (H,W) in colours, (H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
+    position = _depth_norm(limits or depth_range(depth))(np.nan_to_num(depth))
+    rgb = colormaps[DEPTH_COLOURS](position.filled())[..., :3]
+    rgb[~np.isfinite(depth)] = UNKNOWN_RGB
+    return _to_uint8(rgb * 255)
+
+
+def overlay(fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The scene (H,W,3 uint8): what `mask` (H,W, 0 to 1) covers in colour, outlined, the rest pale gray."""
+    _check_same_size(fg_bg_img, mask, "mask")
+    mask = mask.astype(np.float64)
+    gray = fg_bg_img.mean(axis=2, keepdims=True) * 0.45 + 255 * 0.5
+    out = gray + (fg_bg_img - gray) * mask[..., None]
+    out[_outline(mask >= 0.5)] = OUTLINE_RGB
+    return _to_uint8(out)
+
+
+def panel(
+    bg_img: np.ndarray,
+    fg_bg_img: np.ndarray,
+    mask: np.ndarray,
+    depth: np.ndarray | None,
+    true_mask: np.ndarray | None = None,
+    true_depth: np.ndarray | None = None,
+) -> Figure:
+    """The two pictures, what was found in them and, where it is known, the truth below.
+
+    Pictures (H,W,3) uint8, masks (H,W) 0 to 1, depths (H,W) closeness or None. True and found depth share
+    one scale of colours. Raises ValueError where the sizes differ.
+    """
+    maps = {"mask": mask, "depth": depth, "true_mask": true_mask, "true_depth": true_depth}
+    for name, array in {"fg_bg": fg_bg_img, **maps}.items():
+        if array is not None:
+            _check_same_size(bg_img, array, name)
+    limits = depth_range(depth, true_depth)
+    found = overlay(fg_bg_img, mask)
+    rows = [[("background", bg_img), ("scene", fg_bg_img), ("found", found), ("mask", mask)]]
+    if true_mask is not None:
+        error = ("missed: blue, too much: orange", _difference(mask, true_mask))
+        rows.append([None, error, ("truth", overlay(fg_bg_img, true_mask)), ("true mask", true_mask)])
+    with_depth = depth is not None or true_depth is not None
+    if with_depth:
+        rows[0].append(None if depth is None else ("depth", depth_colours(depth, limits)))
+    if with_depth and true_mask is not None:
+        rows[1].append(None if true_depth is None else ("true depth", depth_colours(true_depth, limits)))
+    return _grid(rows, bg_img.shape[0] / bg_img.shape[1], limits if with_depth else None)
+
+
+def sample_grid(samples: Sequence[dict[str, np.ndarray | None]]) -> Figure:
+    """One row per sample: background, scene, true mask, true depth (one scale of colours for all).
+
+    A sample is a dict with `bg_img` and `fg_bg_img` (H,W,3 uint8), `mask` (H,W) and `depth` (H,W closeness
+    or None), as `viewing.scenes.scene` gives it. Raises ValueError for none at all.
+    """
+    if not samples:
+        raise ValueError("sample_grid got no samples; give at least one")
+    with_depth = any(sample["depth"] is not None for sample in samples)
+    limits = depth_range(*(sample["depth"] for sample in samples))
+    rows = []
+    for i, sample in enumerate(samples):
+        titles = ("background", "scene", "mask", "depth") if i == 0 else ("",) * 4
+        row = [(titles[0], sample["bg_img"]), (titles[1], sample["fg_bg_img"]), (titles[2], sample["mask"])]
+        if with_depth:
+            depth = sample["depth"]
+            row.append(None if depth is None else (titles[3], depth_colours(depth, limits)))
+        rows.append(row)
+    h, w = samples[0]["bg_img"].shape[:2]
+    return _grid(rows, h / w, limits if with_depth else None)
+
+
+def _grid(rows: list[list], aspect: float, limits: tuple[float, float] | None) -> Figure:
+    """Rows of (title, picture) or None; a colour bar on the right where `limits` of closeness are given."""
+    columns = max(len(row) for row in rows)
+    width = CELL_INCHES * columns + (0.9 if limits else 0)
+    height = (CELL_INCHES * aspect + 0.3) * len(rows)
+    figure = Figure(figsize=(width, height), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, row_axes in zip(rows, axes, strict=True):
+        for cell, ax in zip([*row, *[None] * (columns - len(row))], row_axes, strict=True):
+            _draw_cell(ax, cell)
+    if limits:
+        _colour_bar(figure, axes[:, -1], limits)
+    return figure
+
+
+def _draw_cell(ax: Axes, cell: tuple[str, np.ndarray] | None) -> None:
+    ax.set_axis_off()
+    if cell is None:
+        return
+    title, img = cell
+    ax.imshow(img, cmap="gray", vmin=0, vmax=1)
+    ax.set_title(title, fontsize=11 if len(title) < 20 else 9, color=INK)
+
+
+def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float]) -> None:
+    scale = ScalarMappable(_depth_norm(limits), DEPTH_COLOURS)
+    bar = figure.colorbar(scale, ax=list(axes), fraction=0.06, pad=0.04, aspect=14)
+    bar.set_ticks(list(limits), labels=["far", "near"], fontsize=11, color=INK)
+    bar.outline.set_visible(False)
+
+
+def _depth_norm(limits: tuple[float, float]) -> PowerNorm:
+    return PowerNorm(DEPTH_GAMMA, *limits, clip=True)
+
+
+def _difference(mask: np.ndarray, true_mask: np.ndarray) -> np.ndarray:
+    """What is missing in blue, what is too much in orange, on white."""
+    extra = np.clip(mask - true_mask, 0, 1)[..., None]
+    missing = np.clip(true_mask - mask, 0, 1)[..., None]
+    orange, blue = np.array(OUTLINE_RGB), np.array((0, 90, 200))
+    return _to_uint8(255 - extra * (255 - orange) - missing * (255 - blue))
+
+
+def _outline(inside: np.ndarray) -> np.ndarray:
+    """Pixels just outside of `inside` (H,W bool), about 1/150 of the picture thick."""
+    grown = inside
+    for _ in range(max(1, round(max(inside.shape) / 150))):
+        padded = np.pad(grown, 1)
+        grown = (
+            padded[1:-1, 1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+        )
+    return grown & ~inside
+
+
+def _check_same_size(img: np.ndarray, array: np.ndarray, name: str) -> None:
+    if array.shape[:2] != img.shape[:2]:
+        raise ValueError(f"{name} has the size {array.shape[:2]}, but the picture {img.shape[:2]}")
+
+
+def _to_uint8(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,140 @@
+"""Mask and depth of any two pictures of the same place.
+
+Pictures are arrays (H,W,3 uint8 RGB), PIL images or paths; what comes back has their size.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+from torch.nn.functional import interpolate
+
+from mdlib.loading.codec import read_picture
+from mdlib.modeling.networks.base import MIN_SIZE
+from mdlib.modeling.registry import WEIGHTS_NAME, load_model
+
+Picture = np.ndarray | Image.Image | str | Path
+
+MAX_SIDE_PX = 512
+
+
+class Prediction(NamedTuple):
+    """What a network sees in two pictures, at their size."""
+
+    mask: np.ndarray  # (H,W) float32, 0 to 1: how much of each pixel belongs to what was added
+    depth: np.ndarray | None  # (H,W) float32 closeness, 1 = nearest; None from a network without depth
+
+
+class Predictor:
+    """A network that takes pictures of any size and gives back arrays of that size.
+
+    A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network and the result is
+    enlarged again (bilinear): networks are trained on small pictures and see a scene best at such a
+    size. Smaller pictures are used as they are. Deterministic; the network's training mode is not changed.
+    """
+
+    def __init__(self, model: nn.Module, device: str | None = None, max_side: int = MAX_SIDE_PX):
+        if max_side < MIN_SIZE:
+            raise ValueError(f"max_side is {max_side}, but a network needs at least {MIN_SIZE} pixels")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device)
+        self.max_side = max_side
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None, max_side: int = MAX_SIDE_PX) -> "Predictor":
+        """Predictor with the network of a run folder or of a saved model folder.
+
+        Raises FileNotFoundError where there is none, or the run is not finished.
+        """
+        path = Path(path)
+        if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
+            raise FileNotFoundError(
+                f"{path} is a run that is not finished, its network was not saved yet: give the same train "
+                f"command again to go on"
+            )
+        return cls(load_model(path), device, max_side)
+
+    def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
+        """Mask and depth of the scene `fg_bg`, whose empty background is `bg`.
+
+        Raises ValueError for two pictures of different size, pictures with a side under 16 pixels, and
+        anything that is no picture; FileNotFoundError for a path without file.
+        """
+        bg_img, fg_bg_img = as_picture(bg, "bg"), as_picture(fg_bg, "fg_bg")
+        _check_sizes(bg_img, fg_bg_img)
+        size = bg_img.shape[:2]
+        inner = _inner_size(size, self.max_side)
+        pair = torch.stack([_to_tensor(bg_img), _to_tensor(fg_bg_img)]).to(self.device)  # (2,3,H,W)
+        if inner != size:
+            pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
+        mask_logits, depth = self._run(pair[:1], pair[1:])
+        mask = _to_array(mask_logits.sigmoid(), size)
+        return Prediction(mask, None if depth is None else _to_array(depth, size))
+
+    def _run(self, bg: torch.Tensor, fg_bg: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The network in eval mode, which is given back as it was."""
+        modes = {module: module.training for module in self.model.modules()}
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                out = self.model(bg, fg_bg)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        return out.mask_logits, out.depth
+
+
+def as_picture(picture: Picture, name: str = "picture") -> np.ndarray:
+    """Array, PIL image or path to (H,W,3) uint8 RGB; PIL images are turned as their EXIF data say.
+
+    Raises ValueError naming the argument where it is no such picture; FileNotFoundError for a missing file.
+    """
+    if isinstance(picture, (str, Path)):
+        return read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(
+            f"{name} is a {type(picture).__name__}, but a picture is expected: an array (H,W,3) of uint8, "
+            f"a PIL image or the path of a picture file"
+        )
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(
+            f"{name} is an array of shape {picture.shape} and type {picture.dtype}, but (H,W,3) of uint8 "
+            f"(RGB, 0 to 255) is expected"
+        )
+    return picture
+
+
+def _check_sizes(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> None:
+    (bg_h, bg_w), (h, w) = bg_img.shape[:2], fg_bg_img.shape[:2]
+    if (bg_h, bg_w) != (h, w):
+        raise ValueError(
+            f"the two pictures differ in size: bg is {bg_w} x {bg_h} pixels, fg_bg {w} x {h}. Both must "
+            f"show the same place from the same spot: take them with the same camera, or crop them alike"
+        )
+    if min(h, w) < MIN_SIZE:
+        raise ValueError(
+            f"the pictures are {w} x {h} pixels, but each side needs at least {MIN_SIZE}: use larger pictures"
+        )
+
+
+def _inner_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """The size at which the network runs: same aspect, longer side at most `max_side`."""
+    scale = min(1.0, max_side / max(size))
+    h, w = (max(MIN_SIZE, round(side * scale)) for side in size)
+    return h, w
+
+
+def _to_tensor(img: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(img)).permute(2, 0, 1).float() / 255  # copies: PIL arrays are read-only
+
+
+def _to_array(result: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    """(1,1,h,w) in [0,1] to (H,W) float32."""
+    if result.shape[-2:] != size:
+        result = interpolate(result, size, mode="bilinear", align_corners=False)
+    return result[0, 0].float().clamp(0, 1).cpu().numpy()

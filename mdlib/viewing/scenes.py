@@ -1,0 +1,69 @@
+"""Scenes as arrays: taken from a data set, written as picture files."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mdlib.loading.codec import depth_to_closeness, encode_png, to_unit
+from mdlib.loading.dataset import SceneDataset
+from mdlib.viewing.figures import overlay, panel, sample_grid
+from mdlib.viewing.predict import Prediction
+
+FULL_16 = 65535
+
+
+def scene(dataset: SceneDataset, index: int) -> dict[str, np.ndarray | None]:
+    """Sample `index` as arrays: `bg_img` and `fg_bg_img` (H,W,3 uint8), `mask` (H,W float32, 0 to 1), `depth`
+    (H,W float32 closeness, nan = unknown; None where the data set has none).
+
+    Raises IndexError where there is no such sample.
+    """
+    sample = dataset[index]
+    depth = sample.get("depth")
+    return {
+        "bg_img": sample["bg"].permute(1, 2, 0).numpy(),
+        "fg_bg_img": sample["fg_bg"].permute(1, 2, 0).numpy(),
+        "mask": to_unit(sample["mask"])[0].numpy(),
+        "depth": None if depth is None else depth_to_closeness(depth)[0].numpy(),
+    }
+
+
+def write_prediction(
+    folder: str | Path, bg_img: np.ndarray, fg_bg_img: np.ndarray, prediction: Prediction
+) -> list[Path]:
+    """Write mask.png, depth.png, overlay.png and panel.png into `folder`, made where missing; their paths.
+
+    mask.png is 8-bit gray, 255 = all object. depth.png is 16-bit gray: closeness times 65,535, so bright is
+    near; it is left out where the network has no depth.
+    """
+    folder = _made(folder)
+    written = _write_maps(folder, prediction.mask, prediction.depth)
+    Image.fromarray(overlay(fg_bg_img, prediction.mask)).save(folder / "overlay.png")
+    panel(bg_img, fg_bg_img, prediction.mask, prediction.depth).savefig(folder / "panel.png")
+    return [*written, folder / "overlay.png", folder / "panel.png"]
+
+
+def write_scene(folder: str | Path, sample: dict[str, np.ndarray | None]) -> list[Path]:
+    """Write bg.png, fg_bg.png, panel.png, and mask.png, depth.png as in `write_prediction` (0 = unknown)."""
+    folder = _made(folder)
+    for name in ("bg", "fg_bg"):
+        Image.fromarray(sample[f"{name}_img"]).save(folder / f"{name}.png")
+    written = [folder / "bg.png", folder / "fg_bg.png", *_write_maps(folder, sample["mask"], sample["depth"])]
+    sample_grid([sample]).savefig(folder / "panel.png")
+    return [*written, folder / "panel.png"]
+
+
+def _made(folder: str | Path) -> Path:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_maps(folder: Path, mask: np.ndarray, depth: np.ndarray | None) -> list[Path]:
+    maps = {"mask.png": np.rint(mask * 255).astype(np.uint8)}
+    if depth is not None:
+        maps["depth.png"] = np.rint(np.nan_to_num(depth) * FULL_16).astype(np.uint16)
+    for name, img in maps.items():
+        (folder / name).write_bytes(encode_png(img))
+    return [folder / name for name in maps]

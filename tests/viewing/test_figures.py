@@ -1,0 +1,123 @@
+"""Figures: colours that mean something, and no trace in matplotlib's global state."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mdlib.viewing.figures import (
+    OUTLINE_RGB,
+    UNKNOWN_RGB,
+    depth_colours,
+    depth_range,
+    overlay,
+    panel,
+    sample_grid,
+)
+
+
+@pytest.fixture
+def room() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((48, 64), np.float32)
+    mask[10:40, 20:40] = 1
+    return {
+        "bg_img": rng.integers(0, 256, (48, 64, 3), dtype=np.uint8),
+        "fg_bg_img": rng.integers(0, 256, (48, 64, 3), dtype=np.uint8),
+        "mask": mask,
+        "depth": np.linspace(0.1, 0.4, 48, dtype=np.float32)[:, None].repeat(64, 1),
+    }
+
+
+def brightness(rgb: np.ndarray) -> np.ndarray:
+    return rgb.astype(float) @ [0.299, 0.587, 0.114]
+
+
+def test_nearer_is_brighter_and_unknown_is_gray():
+    depth = np.linspace(0, 1, 11, dtype=np.float32)[None]
+    colours = depth_colours(depth, (0.0, 1.0))
+    assert colours.shape == (1, 11, 3)
+    assert colours.dtype == np.uint8
+    assert (np.diff(brightness(colours)[0]) > 0).all()
+    depth[0, 3] = np.nan
+    np.testing.assert_array_equal(
+        depth_colours(depth, (0.0, 1.0))[0, 3], np.rint(255 * np.array(UNKNOWN_RGB)).astype(int)
+    )
+    np.testing.assert_array_equal(np.delete(depth_colours(depth, (0.0, 1.0)), 3, 1), np.delete(colours, 3, 1))
+
+
+def test_range_of_depths():
+    known = np.linspace(0.2, 0.4, 101)
+    assert depth_range(known, None) == pytest.approx((0.202, 0.398))
+    assert depth_range(known, np.array([0.0, np.nan] * 500))[0] == 0
+    assert depth_range(np.full((4, 4), 0.5)) == pytest.approx((0.49, 0.51))
+    assert depth_range(None) == depth_range(np.full(3, np.nan)) == (0, 1)
+
+
+def test_overlay_keeps_the_object_and_pales_the_rest(room):
+    out = overlay(room["fg_bg_img"], room["mask"])
+    inside = room["mask"] == 1
+    np.testing.assert_array_equal(out[inside], room["fg_bg_img"][inside])
+    np.testing.assert_array_equal(out[9, 20:40], np.tile(OUTLINE_RGB, (20, 1)))
+    far = np.s_[:8, :10]
+    assert (out[far].max(-1) - out[far].min(-1)).max() == 0
+    assert out[far].min() >= 127
+    with pytest.raises(ValueError, match=r"mask has the size \(3, 3\)"):
+        overlay(room["fg_bg_img"], np.zeros((3, 3)))
+
+
+def titles(figure) -> list[str]:
+    return [ax.get_title() for ax in figure.axes if ax.get_title()]
+
+
+def test_panel_shows_what_is_known(room):
+    pictures = room["bg_img"], room["fg_bg_img"]
+    full = panel(*pictures, room["mask"], room["depth"], room["mask"], room["depth"])
+    assert titles(full)[:5] == ["background", "scene", "found", "mask", "depth"]
+    assert titles(full)[6:] == ["truth", "true mask", "true depth"]
+    labels = [text.get_text() for ax in full.axes for text in ax.get_yticklabels() if not ax.images]
+    assert labels[-2:] == ["far", "near"]
+    assert titles(panel(*pictures, room["mask"], None)) == ["background", "scene", "found", "mask"]
+    with pytest.raises(ValueError, match="true_depth has the size"):
+        panel(*pictures, room["mask"], room["depth"], room["mask"], room["depth"][:5])
+
+
+def test_true_and_found_depth_share_their_colours(room):
+    figure = panel(
+        room["bg_img"], room["fg_bg_img"], room["mask"], room["depth"], room["mask"], room["depth"] / 2
+    )
+    shown = {ax.get_title(): ax.images[0].get_array() for ax in figure.axes if ax.images}
+    assert brightness(shown["true depth"]).max() < brightness(shown["depth"]).max() / 1.5
+
+
+def test_error_picture(room):
+    found = np.roll(room["mask"], 2, axis=1)
+    figure = panel(room["bg_img"], room["fg_bg_img"], found, None, room["mask"])
+    error = next(ax.images[0].get_array() for ax in figure.axes if "missed" in ax.get_title())
+    np.testing.assert_array_equal(error[20, 20], [0, 90, 200])  # missed
+    np.testing.assert_array_equal(error[20, 41], OUTLINE_RGB)  # too much
+    np.testing.assert_array_equal(error[20, 30], [255, 255, 255])
+
+
+def test_sample_grid(room, tmp_path):
+    figure = sample_grid([room, {**room, "depth": None}])
+    assert titles(figure) == ["background", "scene", "mask", "depth"]
+    figure.savefig(tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ValueError, match="no samples"):
+        sample_grid([])
+
+
+def test_pyplot_and_its_backend_are_left_alone():
+    code = """
+import sys, matplotlib, numpy as np
+before = dict.__getitem__(matplotlib.rcParams, "backend")
+from mdlib.viewing.figures import panel
+img = np.zeros((20, 20, 3), np.uint8)
+panel(img, img, img[..., 0] / 255, None).savefig("/dev/null", format="png")
+assert "matplotlib.pyplot" not in sys.modules
+assert dict.__getitem__(matplotlib.rcParams, "backend") is before
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
