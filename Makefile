@@ -29,16 +29,20 @@ $(VENV)/.installed: setup.py
 demo: env
 	@echo "1/5 create: a data set of made-up rooms and objects"
 	@$(PY) -m mdlib create $(DEMO)/data --rooms 40 --props 40 --placements 1 --flip --size 128 --workers 2
-	@echo "2/5 train: four minutes"
-	@$(PY) -m mdlib train $(DEMO)/data --run $(DEMO)/run --minutes 4
+	@echo "2/5 train: six minutes"
+	@$(PY) -m mdlib train $(DEMO)/data --run $(DEMO)/run --minutes 6
 	@echo "3/5 evaluate: rooms and objects that training never saw"
 	@$(PY) -m mdlib evaluate $(DEMO)/data --weights $(DEMO)/run --pairs 40 --json $(DEMO)/evaluation.json
 	@echo "4/5 sample: two pictures of such a room, without and with an object"
-	@$(PY) -m mdlib sample $(DEMO)/data --set new_both --index 0 --out $(DEMO)/sample
+	@$(PY) -m mdlib sample $(DEMO)/data --set new_both --index 68 --out $(DEMO)/sample
 	@echo "5/5 predict: what was added, and how near is everything?"
 	@$(PY) -m mdlib predict $(DEMO)/sample/bg.png $(DEMO)/sample/fg_bg.png \
 		--weights $(DEMO)/run --out $(DEMO)/prediction
 	@echo "Done. Look at $(DEMO)/prediction/panel.png; the truth is $(DEMO)/sample/panel.png."
+
+picture: demo
+	@cp $(DEMO)/prediction/panel.png assets/panel.png
+	@echo "assets/panel.png"
 
 test: env
 	@$(PYTEST) -m "not slow"
@@ -51,5 +55,5 @@ lint: env
 	@$(PY) -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

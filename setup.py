@@ -17,13 +17,16 @@ requires = [
     "matplotlib>=3.7",
     "ipywidgets>=7.7.1",
     "gdown>=5.2",
+    "requests>=2.28",
+    "requests>=2.28",
     "torchsummary>=1.5",
     "torchviz>=0.0.2",
     "accelerate>=1.0",
     "safetensors>=0.4.3",
     "tqdm>=4.64",
     "tyro>=0.9",
-    "simplejpeg>=1.7",
+    "simplejpeg>=1.7",  # JPEG at twice PIL's speed; PIL steps in where it is missing
+    "isal>=1.5",  # inflates PNG at two to three times zlib's speed; zlib steps in where it is missing
 ]
 
 extras = {
@@ -39,9 +42,12 @@ extras["test"] = [
     *extras["train"],
     "pytest>=8.0",
     "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
+    "packaging>=23.0",
     "ruff>=0.6",
     "setuptools>=70.1",  # builds the wheel that a test installs elsewhere
-    "scikit-image>=0.22",  # scikit-image and torchmetrics: references that the metrics are compared with
+    "scikit-image>=0.22",  # these three: references that the metrics are compared with
+    "scipy>=1.11",
     "torchmetrics>=1.4",
 ]
 

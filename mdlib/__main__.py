@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
-from tyro.conf import Positional, PositionalRequiredArgs, arg
+from tyro.conf import OmitArgPrefixes, Positional, PositionalRequiredArgs, arg
 
 from mdlib import __version__
 
@@ -90,6 +90,12 @@ def _create(arguments: list[str]) -> None:
     from mdlib.creation.create import CreateConfig, create
 
     print(create(_parse(CreateConfig, "create", arguments, PositionalRequiredArgs)))
+
+
+def _pack(arguments: list[str]) -> None:
+    from mdlib.creation.pack import PackConfig, pack
+
+    print(pack(_parse(PackConfig, "pack", arguments, PositionalRequiredArgs, OmitArgPrefixes)))
 
 
 def _fetch(arguments: list[str]) -> None:
@@ -175,6 +181,7 @@ def _predict(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "create": ("make a data set from rooms and cut-outs", _create),
+    "pack": ("make a data set of archives of another project", _pack),
     "fetch": ("get a file from Google Drive, the web or a bucket", _fetch),
     "info": ("print what a data set holds; check its files", _info),
     "sample": ("write one sample of a data set as pictures", _sample),
@@ -221,6 +228,9 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except EXPECTED_ERRORS as error:
         if debug:
             raise

@@ -17,14 +17,15 @@ import torch.nn.functional as F
 from mdlib.creation.placing import Placements
 
 Z_TOLERANCE_M = 0.02  # a surface this much nearer than an object's contact point hides the object
-_SOLID, _CLEAR = 0.95, 0.05  # alpha of pixels that show the object alone, or nothing of it
+_SOLID, _CLEAR = 0.998, 0.05  # alpha of pixels that show the object alone (255 of 255), or hardly anything
+_CONTAMINATED = 0.7  # share of the unexplained that an old background must leave at most, to be believed
 _LEVELS = 65536  # of linear light; about 20 per 8-bit level where these lie closest
 
 
 class Sprite(NamedTuple):
     """A cut-out made ready by `make_sprite`.
 
-    layers (4,h,w) float32: linear-light colour times alpha, and alpha; (5,h,w) with relief in metres as the last.
+    layers (4,h,w) float32: linear-light colour times alpha, and alpha; (5,h,w) with relief in metres last.
     """
 
     layers: torch.Tensor
@@ -95,8 +96,7 @@ def compose(
         box = (b, slice(None), slice(top, bottom), slice(left, right))
         if tested:
             hidden = (z[box] < z_m - Z_TOLERANCE_M) & ~floor[box]  # False where either is unknown
-            layers = torch.where(hidden, 0.0, layers) if layers.shape[0] == 4 else torch.cat(
-                [torch.where(hidden, 0.0, layers[:4]), layers[4:]])  # fmt: skip
+            layers = torch.where(hidden, 0.0, layers)
         alpha = layers[3:4]
         fg_bg[box] = _to_srgb(torch.addcmul(layers[:3], 1.0 - alpha, _to_linear(fg_bg[box])))
         covered = mask[box].float() / 255.0
@@ -114,7 +114,7 @@ def _check(bg: torch.Tensor, placements: Placements, feather_px: float) -> tuple
         raise ValueError(f"feather_px is {feather_px}; edges can be softened by 0 to 2 pixels")
     samples, pictures = np.unique(placements.sample, return_inverse=True)
     if len(samples) != len(bg):
-        raise ValueError(f"{len(bg)} backgrounds, but placements of {len(samples)} samples; give one for each")
+        raise ValueError(f"{len(bg)} backgrounds, but placements of {len(samples)} samples: give one each")
     return pictures.tolist(), placements.height_px(bg.shape[2]).tolist()
 
 
@@ -155,20 +155,40 @@ def _feather(layers: torch.Tensor, sigma_px: float) -> tuple[torch.Tensor, int]:
 
 
 def _clean_edges(colour: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """Replace the colour of soft edge pixels by that of the solid object near them.
+    """Replace the colour of soft edge pixels by that of the solid object near them, where they need it.
 
     Only pixels between the object and the outside are edges: glass, hair or leaves far from solid parts or
-    in their midst keep their own colour. colour (3,h,w) linear, alpha (1,h,w).
+    in their midst keep their own colour. So does a cut-out whose edges show no trace of an old background.
+    colour (3,h,w) linear, alpha (1,h,w).
     """
-    reach = min(6, max(2, round(max(alpha.shape[1:]) / 75)))
+    reach = min(8, max(4, round(max(alpha.shape[1:]) / 75)))
     solid = (alpha >= _SOLID).float()
     near, known = _spread(colour, solid, radii=tuple(range(1, reach + 1)))
     outside = F.pad((alpha < _CLEAR).float(), [reach] * 4, value=1.0)
     outside = F.max_pool2d(outside[None], 2 * reach + 1, stride=1)[0] > 0
-    return torch.where(outside & known & (solid == 0), near, colour)
+    edge = (outside & known & (solid == 0))[0]
+    if not _shows_old_background(colour[:, edge], near[:, edge], alpha[:, edge]):
+        return colour
+    return torch.where(edge, near, colour)
 
 
-def _spread(values: torch.Tensor, known: torch.Tensor, radii: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+def _shows_old_background(colour: torch.Tensor, near: torch.Tensor, alpha: torch.Tensor) -> bool:
+    """Whether edge colours are a mixture of the object (`near`) and one background (Smith, Blinn 1996).
+
+    colour = alpha * near + (1 - alpha) * background, with the background that fits best, against
+    colour = near; differences count as much as they would be seen. All (3,n) or (1,n).
+    """
+    through = 1.0 - alpha
+    mixed = colour - alpha * near
+    background = (alpha * through * mixed).sum(1) / (alpha * through.square()).sum().clamp_min(1e-12)
+    left_if_mixed = (alpha * (mixed - through * background[:, None]).square()).sum()
+    left_if_clean = (alpha * (colour - near).square()).sum()
+    return bool(left_if_mixed < _CONTAMINATED * left_if_clean)
+
+
+def _spread(
+    values: torch.Tensor, known: torch.Tensor, radii: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Carry known values outward: (values with the unknown filled, where a value is known now)."""
     weighted = torch.cat([values * known, known])[None]  # (1, C + 1, h, w)
     filled, reached = values, known > 0

@@ -89,7 +89,8 @@ def make_recipe(config: CreateConfig) -> dict:
     if config.fg is None:
         cutouts = {"kind": "props", "count": config.props}
     else:
-        cutouts = {"kind": "folder", "files": [_file(path) for path in folder_pictures(config.fg, "cut-outs")]}
+        files = [_file(path) for path in folder_pictures(config.fg, "cut-outs")]
+        cutouts = {"kind": "folder", "files": files}
     made = {
         "format": FORMAT,
         "mdlib": __version__,

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from mdlib.creation import kept, manifest, recipe, shards
 from mdlib.creation.config import CreateConfig, make_recipe
+from mdlib.creation.manifest import readable
 from mdlib.creation.sources import (
     Background,
     Cutout,
@@ -30,14 +31,14 @@ _GRAY = 128
 def create(config: CreateConfig, progress: bool = True, executor: Executor | None = None) -> Path:
     """Make the data set that `config` describes, or finish it; returns its folder.
 
-    The bytes depend on the recipe alone: not on the number of workers, interruptions or machines. Works on any
+    The bytes depend on the recipe alone, not on the number of workers or on interruptions. Works on any
     `executor` whose workers see the folder; without one, on `config.workers` processes. Raises ValueError or
-    FileNotFoundError for bad input, ValueError where the folder holds another recipe, OSError when the disk is
-    full, RuntimeError when a worker died; what is finished is always kept.
+    FileNotFoundError for bad input, ValueError where the folder holds another recipe, OSError when the disk
+    is full, RuntimeError when a worker died; what is finished is always kept.
     """
     config.check()
     out = Path(config.out)
-    with _disk_errors_explained(out):
+    with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
         if manifest.is_complete(out):
             return out
@@ -57,24 +58,24 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
     comment = recipe.comment(out)
     if not (out / kept.NAME).exists():
         backgrounds, cutouts = _sources(config, executor, at_once, progress)
-        groups = group_duplicates([b.rgb for b in backgrounds]), group_duplicates([_on_gray(c) for c in cutouts])
+        scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
+        groups = group_duplicates(scenes), group_duplicates(things)
         kept.write(out, comment, backgrounds, cutouts, groups)
     sources = kept.KeptSources(out)
     if sources.comment != comment:
         raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
     count = len(sources.backgrounds)
-    missing = [i for i in range(count) if not (out / shards.shard_name(i)).exists()]
+    missing = {name for name in map(shards.shard_name, range(count)) if not (out / name).exists()}
     if missing:
-        _check_space(out, executor.submit(shards.bytes_per_shard, str(out)).result() * len(missing))
+        check_space(out, executor.submit(shards.bytes_per_shard, str(out)).result() * len(missing))
     per_shard = len(sources.cutouts) * config.placements * (2 if config.flip else 1)
     tasks = ((shards.make_shard, str(out), i) for i in range(count))
     facts = []
-    with tqdm(total=count * per_shard, unit=" samples", desc="create", disable=not progress) as bar:
+    total, done = count * per_shard, (count - len(missing)) * per_shard
+    with tqdm(total=total, initial=done, unit=" samples", desc="create", disable=not progress) as bar:
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
-            if not fact["written"]:
-                bar.initial += fact["samples"]  # was there: counts as done, not as speed
-            bar.update(fact["samples"])
+            bar.update(fact["samples"] if fact["name"] in missing else 0)
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
 
 
@@ -91,7 +92,7 @@ def _sources(
         for source in run_all(executor, tasks, at_once):
             drawn.append(source)
             bar.update()
-    drawn.sort(key=lambda source: source.name)  # they come as they are done
+    drawn.sort(key=lambda source: (len(source.name), source.name))  # they come as they are done
     backgrounds += [source for source in drawn if isinstance(source, Background)]
     cutouts += [source for source in drawn if isinstance(source, Cutout)]
     return backgrounds, cutouts
@@ -103,35 +104,33 @@ def _on_gray(cutout: Cutout) -> np.ndarray:
     return np.rint(cutout.rgba[..., :3] * alpha + _GRAY * (1.0 - alpha)).astype(np.uint8)
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def check_space(folder: Path, needed: int) -> None:
+    """Raise OSError where fewer than `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"{folder}: the data set needs about {_size(needed)} more, but only {_size(free)} are free on that disk. "
-            f"Give another folder, or ask for fewer --placements, a smaller --size or --encoding fast."
+            f"{folder}: the data set needs about {readable(needed)} more, but only {readable(free)} are free "
+            f"on that disk. Make room, give another folder, or ask for fewer --placements, a smaller --size."
         )
 
 
 @contextmanager
-def _disk_errors_explained(folder: Path) -> Iterator[None]:
+def _stops_explained(folder: Path) -> Iterator[None]:
+    """Turn a full disk and an interrupt into sentences that say what is left to do."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped; {manifest.progress(folder)}. Run the same command again to go on."
+        ) from None
     except OSError as error:
-        if error.errno in _DISK_FULL:
-            what = "a file grew beyond the size allowed here" if error.errno == errno.EFBIG else "the disk is full"
-            free = _size(shutil.disk_usage(folder).free)
-            raise OSError(
-                f"{folder}: {what} ({free} free). What is finished is kept, nothing is half-written: "
-                f"make room, then run the same command again to go on."
-            ) from error
         if error.errno in (errno.EACCES, errno.EROFS):
-            raise PermissionError(f"{folder}: cannot write there ({error}); give another folder") from error
-        raise
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+            raise PermissionError(f"{folder}: cannot be written to ({error}); give another folder") from error
+        if error.errno not in _DISK_FULL:
+            raise
+        what = "the disk is full" if error.errno != errno.EFBIG else "a file reached the size allowed here"
+        raise OSError(
+            f"{folder}: {what}, with {readable(shutil.disk_usage(folder).free)} free; "
+            f"{manifest.progress(folder)}, and nothing is half-written. "
+            f"Make room there, then run the same command again to go on."
+        ) from error

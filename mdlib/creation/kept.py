@@ -21,7 +21,11 @@ _RELIEF_ZERO = 32768  # stored value of a relief of 0 mm; 0 stands for "outside"
 
 
 def write(
-    folder: Path, comment: bytes, backgrounds: list[Background], cutouts: list[Cutout], groups: tuple[list, list]
+    folder: Path,
+    comment: bytes,
+    backgrounds: list[Background],
+    cutouts: list[Cutout],
+    groups: tuple[list[int], list[int]],
 ) -> None:
     """Write `sources.zip`; `groups` are the near-duplicate groups of backgrounds and of cut-outs."""
     table: dict[str, list] = {"backgrounds": [], "cutouts": []}
@@ -34,7 +38,8 @@ def write(
             if background.z is not None:
                 archive.add(f"z/{i}.png", codec.encode_png(codec.z_to_mm(background.z), level=6))
             if background.floor is not None:
-                archive.add(f"floor/{i}.png", codec.encode_png(background.floor.astype(np.uint8) * 255, level=6))
+                floor = background.floor.astype(np.uint8) * 255
+                archive.add(f"floor/{i}.png", codec.encode_png(floor, level=6))
         for i, (cutout, group) in enumerate(zip(cutouts, groups[1], strict=True)):
             table["cutouts"].append({"name": cutout.name, "group": group, "height_m": cutout.height_m})
             archive.add(f"fg/{i}.png", _png(cutout.rgba))

@@ -20,7 +20,9 @@ from mdlib.creation.textures import Material
 Color = tuple[float, float, float]
 LEFT, RIGHT, FLOOR, CEILING, BACK, FRONT = range(6)  # faces of the room: low and high x, y, z
 BLOCK = 16
-_CLOSEST = 0.3  # square metres: nearer to a lamp than this, light grows no more; a few samples cannot resolve it
+_CLOSEST = (
+    0.3  # square metres: nearer to a lamp than this, light grows no more; a few samples cannot resolve it
+)
 _OFF = 2e-3  # metres that a ray starts above its surface
 
 
@@ -98,7 +100,9 @@ class Lighting:
         self.face_colors = torch.tensor([mean_color(m) for m in stage.faces]).T.contiguous()  # (3, 6)
         extent = np.subtract(stage.high, stage.low)
         surface = 2 * (extent[0] * extent[1] + extent[1] * extent[2] + extent[0] * extent[2])
-        flux = sum(np.asarray(lamp.radiance) * lamp.area() * (1 if lamp.normal else 3) for lamp in stage.lamps)
+        flux = sum(
+            np.asarray(lamp.radiance) * lamp.area() * (1 if lamp.normal else 3) for lamp in stage.lamps
+        )
         # Light bounced twice and more is taken as even: the integrating sphere's rho^2 / (1 - rho) for rho = 0.6.
         self.ambient = tuple((0.75 * flux / surface + 0.01).tolist())
 
@@ -127,10 +131,14 @@ class Lighting:
         weight = dot(n, to).clamp_min(0) * (lamp.area() / (3.14159 * samples)) / square.clamp_min(_CLOSEST)
         if lamp.normal is not None:
             weight = weight * (-dot(lamp.normal, to)).clamp_min(0)
-        faint = 0.02 * max(self.ambient) / max(lamp.radiance) / samples  # too little light to be missed in a shadow
+        faint = (
+            0.02 * max(self.ambient) / max(lamp.radiance) / samples
+        )  # too little light to be missed in a shadow
         k, i = (weight > faint).nonzero(as_tuple=True)
         hidden = self.scene.blocked(
-            tuple(c[i] for c in p), tuple(c[k, i] for c in to), distance[k, i] - (0.02 if lamp.normal else 0.12)
+            tuple(c[i] for c in p),
+            tuple(c[k, i] for c in to),
+            distance[k, i] - (0.02 if lamp.normal else 0.12),
         )
         weight[k[hidden], i[hidden]] = 0.0
         total = weight[0]
@@ -220,18 +228,22 @@ def face_of(stage: Stage, p: Vec) -> Tensor:
 
 
 def smoothed(fields: Tensor, paint: Tensor, normals: Tensor, z: Tensor) -> Tensor:
-    """Fields (C, H, W) averaged over 4 x 4 blocks, but never across an edge or a crease.
+    """Fields (C, H, W) averaged twice over 4 x 4 blocks (narrow surfaces miss some samples), never across an edge.
 
     `alike` decides by paint (H, W), the number of the material, normals (3, H, W) and z (H, W).
     """
-    for dim in (1, 2):
+    for dim in (1, 2, 1, 2):
         wide = (2, 2, 0, 0) if dim == 2 else (0, 0, 2, 2)
         f, n, d = pad(fields, wide), pad(normals, wide), pad(z[None], wide)[0]
         i = pad(paint, wide, value=-1)
         length = fields.shape[dim]
         total, weights = fields.clone(), torch.ones_like(fields[0])
         for tap, share in ((0, 0.5), (1, 1.0), (3, 1.0), (4, 0.5)):
-            near = (i.narrow(dim - 1, tap, length), n.narrow(dim, tap, length), d.narrow(dim - 1, tap, length))
+            near = (
+                i.narrow(dim - 1, tap, length),
+                n.narrow(dim, tap, length),
+                d.narrow(dim - 1, tap, length),
+            )
             weight = alike((paint, normals, z), near) * share
             total = total + f.narrow(dim, tap, length) * weight
             weights = weights + weight

@@ -22,8 +22,26 @@ def is_complete(folder: Path) -> bool:
         same = content["recipe_sha256"] == recipe.file_sha256(folder / recipe.NAME)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    shards = {name: folder / name for name in sizes}
-    return same and all(path.is_file() and path.stat().st_size == sizes[name] for name, path in shards.items())
+    there = {path.name: path.stat().st_size for path in folder.glob("shard-*.zip")}
+    return same and all(there.get(name) == size for name, size in sizes.items())
+
+
+def progress(folder: Path) -> str:
+    """How far the creation in `folder` has come: "3 of 80 shards are finished (about 1.2 GB to go)"."""
+    backgrounds = recipe.read(folder)["backgrounds"]
+    count = backgrounds["count"] if "count" in backgrounds else len(backgrounds["files"])
+    sizes = [path.stat().st_size for path in folder.glob("shard-*.zip")]
+    to_go = f" (about {readable(sum(sizes) / len(sizes) * (count - len(sizes)))} to go)" if sizes else ""
+    return f"{len(sizes)} of {count} shards are finished{to_go}"
+
+
+def readable(count: float) -> str:
+    """A number of bytes in the unit that fits, such as 1.2 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
 def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], folder: Path) -> dict:
@@ -41,7 +59,8 @@ def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], fold
             "near_m": codec.NEAR_M,
         }
         depth |= {} if error is None else {"encoding_error": error}
-    digits = id_digits(len(sources.backgrounds), len(sources.cutouts), facts[0]["samples"] // len(sources.cutouts))
+    per_pair = facts[0]["samples"] // len(sources.cutouts)
+    digits = id_digits(len(sources.backgrounds), len(sources.cutouts), per_pair)
     return {
         "format": FORMAT,
         "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),

@@ -1,4 +1,4 @@
-"""Archives of other projects turned into a data set of our own, without loss.
+"""Archives of other projects turned into a data set of our own.
 
 JPEG pictures keep their bytes. Masks and depth get the values that reading the archives in place gives, as
 gray PNG. One shard for each background, by a recipe, through any interruption, like a creation.
@@ -18,7 +18,6 @@ from tqdm.auto import tqdm
 from mdlib import __version__
 from mdlib.creation import manifest, recipe, shards
 from mdlib.creation.config import FORMAT
-from mdlib.creation.create import _disk_errors_explained
 from mdlib.creation.placing import Placements
 from mdlib.creation.statistics import Statistics, combine
 from mdlib.creation.workers import executor_of, remove_stale, run_all
@@ -33,7 +32,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class PackConfig:
-    """Turns archives of another project into a data set, without loss: JPEG pictures keep their bytes."""
+    """Turns archives of another project into a data set; JPEG pictures keep their bytes."""
 
     source: Path
     """ZIP file, folder of ZIP files, or folder of pictures."""
@@ -64,20 +63,19 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
         )
     out = Path(config.out)
     store = read_layout(config.source, config.layout)
-    with _disk_errors_explained(out):
-        recipe.begin(out, _recipe(config, store))
-        if manifest.is_complete(out):
-            return out
+    recipe.begin(out, _recipe(config, store))
+    if manifest.is_complete(out):
+        return out
+    remove_stale(out)
+    try:
+        if executor is None:
+            with executor_of(config.workers) as own:
+                facts = _make(config, store, own, 2 * config.workers, progress)
+        else:
+            facts = _make(config, store, executor, 1 << 30, progress)
+    finally:
         remove_stale(out)
-        try:
-            if executor is None:
-                with executor_of(config.workers) as own:
-                    facts = _make(config, store, own, 2 * config.workers, progress)
-            else:
-                facts = _make(config, store, executor, 1 << 30, progress)
-        finally:
-            remove_stale(out)
-        recipe.write_json(out / manifest.NAME, _description(store, facts, out))
+    recipe.write_json(out / manifest.NAME, _description(store, facts, out))
     return out
 
 
@@ -90,7 +88,7 @@ def make_shard(source: Path, layout: Layout, folder: Path, number: int) -> dict:
         with ShardWriter(path, comment) as shard:
             for name, data in _members(store, number, quality):
                 shard.add(name, data)
-    return {**shards._facts(path, comment), "written": written}
+    return {**shards.make_shard(str(folder), number), "written": written}  # it is there by now: only told of
 
 
 @lru_cache(maxsize=1)
@@ -119,13 +117,12 @@ def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, pr
     count, source = len(store.bg_members), Path(config.source).absolute()
     out = Path(config.out).absolute()
     tasks = ((make_shard, source, config.layout, out, number) for number in range(count))
-    facts = []
-    with tqdm(total=len(store.bg), unit=" samples", desc="pack", disable=not progress) as bar:
+    missing = [number for number in range(count) if not (out / shards.shard_name(number)).exists()]
+    left, facts = int(np.isin(store.bg, missing).sum()), []
+    with tqdm(total=left, unit=" samples", desc="pack", disable=not progress) as bar:
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
-            if not fact["written"]:
-                bar.initial += fact["samples"]  # was there: counts as done, not as speed
-            bar.update(fact["samples"])
+            bar.update(fact["samples"] if fact["written"] else 0)
     return facts
 
 
@@ -177,7 +174,7 @@ def _picture(store: Store, member: int, quality: int) -> tuple[bytes, np.ndarray
 
 
 def _box(mask: np.ndarray) -> tuple[int, int, float]:
-    """Left and top of what a mask shows, in pixels, and its height over the picture's; zeros where nothing."""
+    """Left and top of what a mask shows, in pixels, and its height over the picture's; else zeros."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return 0, 0, 0.0

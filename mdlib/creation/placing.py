@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from mdlib.creation.sources import Background, Cutout
+from mdlib.creation.outline import Ground, Outline
 
 COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
+_KINDS = (np.int64, np.int64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, np.int64)
 _TRIES = 16  # candidates drawn at a time
 _ROUNDS = 64
 _MARGIN = 0.01  # keeps the promised share inside although resizing blurs edges a little
@@ -69,81 +70,15 @@ class Rules:
     z_m: tuple[float, float] = (1.0, 12.0)
 
 
-class Ground:
-    """Where on a background of size (H, W) objects can stand."""
-
-    def __init__(self, background: Background):
-        self.size = background.rgb.shape[:2]
-        self.z = self.rows = self.columns = None
-        if background.z is None or background.floor is None or background.focal_px is None:
-            return
-        usable = background.floor & np.isfinite(background.z)
-        if not usable.any():
-            raise ValueError(f"background {background.name} has depth but shows no floor to put an object on")
-        self.focal_px = background.focal_px
-        self.rows, self.columns = np.nonzero(usable)
-        self.z = background.z[self.rows, self.columns].astype(np.float64)
-        self.floor_before = np.pad(np.cumsum(usable, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
-
-    def floor_share(self, row: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Share of the pixels left..right-1 of `row`, inside the picture, that are floor."""
-        left, right = np.clip(left, 0, self.size[1]), np.clip(right, 0, self.size[1])
-        count = self.floor_before[row, right] - self.floor_before[row, left]
-        return count / np.maximum(1, right - left)
-
-
-class Outline:
-    """What placing needs to know of a cut-out."""
-
-    def __init__(self, cutout: Cutout):
-        alpha = cutout.rgba[..., 3]
-        self.height, self.width = alpha.shape
-        self.aspect = self.width / self.height
-        self.height_m = cutout.height_m
-        solid = alpha >= 128
-        last = int(np.flatnonzero(solid.any(1))[-1])
-        self.foot_row = (last + 1) / self.height  # where the visible object ends, as a share of the height
-        foot = np.flatnonzero(solid[max(0, last - self.height // 20) : last + 1].any(0))
-        self.foot = np.array([foot[0], foot[-1] + 1]) / self.width  # its leftmost and rightmost end
-        area = np.cumsum(np.cumsum(alpha, axis=0, dtype=np.float64), axis=1)
-        self._area = np.pad(area / area[-1, -1], ((1, 0), (1, 0))).astype(np.float32)  # summed-area table
-
-    def foot_span(self, flip: bool) -> np.ndarray:
-        """Left and right end of the foot, as shares of the width."""
-        return 1.0 - self.foot[::-1] if flip else self.foot
-
-    def share_inside(self, x: np.ndarray, y: np.ndarray, height: np.ndarray, size: tuple[int, int], flip: bool):
-        """Share of the object's area that is inside a picture of `size` with the object's top left at x, y."""
-        width = self.width_px(height)
-        left, right = np.clip(-x / width, 0, 1), np.clip((size[1] - x) / width, 0, 1)
-        top, bottom = np.clip(-y / height, 0, 1), np.clip((size[0] - y) / height, 0, 1)
-        if flip:
-            left, right = 1 - right, 1 - left
-        at = self._area_before
-        return at(bottom, right) - at(top, right) - at(bottom, left) + at(top, left)
-
-    def width_px(self, height: np.ndarray) -> np.ndarray:
-        """Width in pixels at a height in pixels; the same rounding as in `compose`."""
-        return np.maximum(1, np.rint(self.width * height / self.height)).astype(np.int64)
-
-    def _area_before(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """The summed-area table at shares of height and width, between its entries by interpolation."""
-        row, column = row * self.height, column * self.width
-        r = np.minimum(row.astype(np.int64), self.height - 1)
-        c = np.minimum(column.astype(np.int64), self.width - 1)
-        down, across = row - r, column - c
-        upper = self._area[r, c] * (1 - across) + self._area[r, c + 1] * across
-        lower = self._area[r + 1, c] * (1 - across) + self._area[r + 1, c + 1] * across
-        return upper * (1 - down) + lower * down
-
-
 def row_seed(*numbers: int) -> int:
     """An own seed below 2^53 (whole in a double) for the row that `numbers` name."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(11))
 
 
-def draw(seed: int, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple[int, int, int, float]:
-    """One placement, a function of its arguments alone: x_px, y_px, height in pixels, z_m (nan without depth)."""
+def draw(
+    seed: int, ground: Ground, outline: Outline, flip: bool, rules: Rules
+) -> tuple[int, int, int, float]:
+    """One placement, a function of its arguments alone: x_px, y_px, height in pixels, z_m (nan = none)."""
     # Only `random` is used: numpy keeps the doubles of a bit generator the same from version to version.
     rng = np.random.Generator(np.random.PCG64(seed))
     find = _free if ground.z is None else _standing
@@ -160,7 +95,13 @@ def draw(seed: int, ground: Ground, outline: Outline, flip: bool, rules: Rules) 
 
 
 def place_all(
-    seed: int, bg: int, ground: Ground, outlines: Sequence[Outline], flips: Sequence[bool], count: int, rules: Rules
+    seed: int,
+    bg: int,
+    ground: Ground,
+    outlines: Sequence[Outline],
+    flips: Sequence[bool],
+    count: int,
+    rules: Rules,
 ) -> Placements:
     """Placements of every cut-out on background `bg`, `count` for each of `flips`, no two of a pair alike.
 
@@ -179,22 +120,24 @@ def place_all(
                         break
                 else:
                     raise ValueError(
-                        f"background {bg} and cut-out {fg} have fewer than {count * len(flips)} different "
-                        f"placements at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer, or a larger size"
+                        f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
+                        f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
+                        f"--placements or a larger --size"
                     )
                 taken.add((x, y, height))
                 rows.append((sample, bg, fg, flip, x, y, round(height / ground.size[0], 6), z, own_seed))
                 sample += 1
-    kinds = (np.int64, np.int64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, np.int64)
-    return Placements(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)))
+    columns = zip(*rows, strict=True)
+    return Placements(*(np.array(c, kind) for c, kind in zip(columns, _KINDS, strict=True)))
 
 
 def _free(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
     """Candidates anywhere: the height uniform in its range, the position uniform over the picture."""
     picture_height, picture_width = ground.size
     low, high = rules.scale
-    high = min(high, high * picture_width / (outline.aspect * picture_height))  # no wider than it may be high
-    low = min(low, high / 2)
+    # Wide things are made smaller, so that their width fills no more of the picture than their height might.
+    narrow = min(1.0, picture_width / (outline.aspect * picture_height))
+    low, high = low * narrow, high * narrow
     height = max(1, round((low + (high - low) * rng.random()) * picture_height))
     width = int(outline.width_px(np.array(height)))
     u = rng.random((_TRIES, 2))
@@ -216,7 +159,8 @@ def _standing(rng: np.random.Generator, ground: Ground, outline: Outline, flip: 
     x = column - np.rint((left + right) / 2 * width - 0.5).astype(np.int64)
     y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
     share = outline.share_inside(x, y, height, ground.size, flip)
-    footing = ground.floor_share(row, x + np.floor(left * width).astype(int), x + np.ceil(right * width).astype(int))
+    first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
+    footing = ground.floor_share(row, first, last)
     fits = (z >= rules.z_m[0]) & (z <= rules.z_m[1]) & (footing >= _FOOTING)
     fits &= height >= _SMALLEST * ground.size[0]
     return x, y, height, z, np.where(fits, share, share * 0.01)

@@ -6,20 +6,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mdlib.creation import furniture, objects, people
 from mdlib.creation.lighting import Lamp, Stage
 from mdlib.creation.photo import blurred, quantized, tone
 from mdlib.creation.raycast import Solid, moved
 from mdlib.creation.render import render
 from mdlib.creation.scene import Camera, Scene
 from mdlib.creation.textures import Material, linear
+from mdlib.creation.things import furniture, objects, people, seating
 
 _SALT = 7001  # keeps the props' random numbers apart from the rooms'
 
 # What may be built, and how often. People are what such pictures are mostly taken for.
 KINDS: tuple[tuple[Callable[[np.random.Generator], list[Solid]], int], ...] = (
-    (people.person, 14), (furniture.chair, 5), (furniture.office_chair, 3), (furniture.stool, 2),
-    (furniture.sofa, 3), (lambda rng: furniture.sofa(rng, 1), 2), (furniture.table, 3),
+    (people.person, 14), (seating.chair, 5), (seating.office_chair, 3), (seating.stool, 2),
+    (seating.sofa, 3), (lambda rng: seating.sofa(rng, 1), 2), (furniture.table, 3),
     (lambda rng: furniture.table(rng, low=True), 2), (furniture.desk, 2), (furniture.shelf, 2),
     (furniture.cabinet, 2), (objects.plant, 5), (objects.floor_lamp, 3), (objects.bin_, 2), (objects.boxes, 3),
     (objects.suitcase, 2), (objects.bag, 1), (objects.toy_ball, 1),
@@ -74,7 +74,14 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
     place = (float(rng.uniform(-0.8, 0.8)), 0.0, float(rng.uniform(2.6, 4.6)))
     solids = moved(build_prop(seed), 0.0, place)
     stage = _studio(rng, solids)
-    camera = Camera((0.0, float(rng.uniform(1.4, 1.7)), 0.0), 0.0, float(rng.uniform(0.0, 0.2)), 100.0, (96, 96), (192, 192))
+    camera = Camera(
+        (0.0, float(rng.uniform(1.4, 1.7)), 0.0),
+        0.0,
+        float(rng.uniform(0.0, 0.2)),
+        100.0,
+        (96, 96),
+        (192, 192),
+    )
     camera = _framed(stage, camera, size_px)
     frame = render(stage, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
 

@@ -20,6 +20,7 @@ Vec = tuple[Any, Any, Any]  # x, y, z: tensors of one shape, or floats
 
 BOX, BALL, CONE, CAPSULE = range(4)
 FAR = float("inf")
+_LEAST = 1e-3  # a hit nearer than this is the surface that the ray starts from
 
 
 class Solid(NamedTuple):
@@ -79,11 +80,17 @@ def capsule(start, end, radius: float, material) -> Solid:
     return Solid(CAPSULE, (start + end) / 2, _axes_along(end - start), size, material)
 
 
-def moved(solids: Sequence[Solid], yaw: float = 0.0, offset=(0.0, 0.0, 0.0), scale: float = 1.0) -> list[Solid]:
+def moved(
+    solids: Sequence[Solid], yaw: float = 0.0, offset=(0.0, 0.0, 0.0), scale: float = 1.0
+) -> list[Solid]:
     """The same solids scaled about the origin, turned about the vertical and then shifted by `offset` metres."""
     turn = turned(yaw)
     return [
-        s._replace(center=(s.center * scale) @ turn + np.asarray(offset, float), axes=s.axes @ turn, size=s.size * scale)
+        s._replace(
+            center=(s.center * scale) @ turn + np.asarray(offset, float),
+            axes=s.axes @ turn,
+            size=s.size * scale,
+        )
         for s in solids
     ]
 
@@ -103,6 +110,7 @@ def corners(solid: Solid) -> np.ndarray:
 
 
 # ---- vectors by components -------------------------------------------------------------------------------------
+
 
 def dot(a: Vec, b: Vec):
     """Scalar product."""
@@ -143,8 +151,9 @@ def out_of(axes, v: Vec) -> Vec:
 
 # ---- intersection ----------------------------------------------------------------------------------------------
 
+
 def intersect(shape: int, axes, center: Vec, size: Vec, o: Vec, d: Vec) -> Tensor:
-    """Ray parameter t > 0 where o + t d enters the solid, inf where it misses; the origin lies outside.
+    """Ray parameter t > 0.001 where o + t d enters the solid, inf where it misses; the origin lies outside.
 
     `axes`, `center`, `size` are floats (one solid) or tensors that broadcast against the rays (many); `center` is
     given in the solid's own axes.
@@ -156,7 +165,7 @@ def intersect(shape: int, axes, center: Vec, size: Vec, o: Vec, d: Vec) -> Tenso
     # Starting at the point nearest to the centre keeps the small differences below exact in float32.
     start = -dot(o, d) / dot(d, d)
     t = (_enter_ball, _enter_cone, _enter_capsule)[shape - BALL](size, along(o, start, d), d) + start
-    return torch.where(t > 0, t, FAR)
+    return torch.where(t > _LEAST, t, FAR)
 
 
 def _enter_box(h: Vec, o: Vec, d: Vec) -> Tensor:
@@ -168,7 +177,7 @@ def _enter_box(h: Vec, o: Vec, d: Vec) -> Tensor:
         far.append(middle + half)
     t_in = torch.maximum(torch.maximum(near[0], near[1]), near[2])
     t_out = torch.minimum(torch.minimum(far[0], far[1]), far[2])
-    return torch.where((t_in <= t_out) & (t_in > 0), t_in, FAR)
+    return torch.where((t_in <= t_out) & (t_in > _LEAST), t_in, FAR)
 
 
 def _enter_ball(r: Vec, o: Vec, d: Vec) -> Tensor:

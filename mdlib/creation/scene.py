@@ -15,6 +15,7 @@ from torch import Tensor
 from mdlib.creation.raycast import Solid, Vec, corners, intersect, leave_shell
 
 SHELL = 0  # the id of the room's own floor, ceiling and walls; the solids count from 1
+_LEAF = 8  # solids that share one bounding box
 _CHUNK = 100_000  # ray-solid pairs at a time: tensors that stay in the processor's cache
 
 
@@ -46,7 +47,10 @@ class Camera(NamedTuple):
         """World points (N, 3) -> (N, 3): x and y in pixels (nan behind the camera) and z in metres."""
         x, y, z = self.axes() @ (points - np.asarray(self.position)).T
         ahead = np.where(z > 0.05, z, np.nan)
-        return np.stack([x / ahead, y / ahead, z], 1) * (self.focal_px, self.focal_px, 1.0) + (*self.center_px, 0.0)
+        return np.stack([x / ahead, y / ahead, z], 1) * (self.focal_px, self.focal_px, 1.0) + (
+            *self.center_px,
+            0.0,
+        )
 
     def covers(self, solid: Solid) -> tuple[int, int, int, int]:
         """Rows top..bottom and columns left..right of the picture that the solid can touch."""
@@ -73,10 +77,20 @@ class _Batch(NamedTuple):
     ids: Tensor
 
 
-class _Group(NamedTuple):
+class _Leaf(NamedTuple):
+    """A few solids that lie close together, and the box around them."""
+
     low: list[float]
     high: list[float]
     batches: list[_Batch]
+
+
+class _Group(NamedTuple):
+    """The solids of one thing, divided into leaves."""
+
+    low: list[float]
+    high: list[float]
+    leaves: list[_Leaf]
 
 
 class Scene:
@@ -92,12 +106,17 @@ class Scene:
         first = SHELL + 1
         for group in groups:
             if group:
-                self.groups.append(_pack(group, first))
+                rows = list(range(len(group)))
+                leaves = [_leaf(group, part, first) for part in _divided(group, rows)]
+                low, high = np.min([x.low for x in leaves], 0), np.max([x.high for x in leaves], 0)
+                self.groups.append(_Group(low.tolist(), high.tolist(), leaves))
                 first += len(group)
 
     def first_hits(self, camera: Camera, offsets: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
         """z in metres and ids, both (S, H, W), of the rays through each pixel at S offsets from its centre."""
-        directions = tuple(torch.stack(c) for c in zip(*(camera.rays(dx, dy) for dx, dy in offsets), strict=True))
+        directions = tuple(
+            torch.stack(c) for c in zip(*(camera.rays(dx, dy) for dx, dy in offsets), strict=True)
+        )
         t = leave_shell(self.low, self.high, camera.position, directions)
         ids = torch.full(t.shape, SHELL, dtype=torch.int32)
         for number, solid in enumerate(self.solids, SHELL + 1):
@@ -107,7 +126,9 @@ class Scene:
             window = (slice(None), slice(top, bottom), slice(left, right))
             rays = tuple(c[window].contiguous() for c in directions)
             center = (solid.axes @ solid.center).tolist()
-            hit = intersect(solid.shape, solid.axes.tolist(), center, solid.size.tolist(), camera.position, rays)
+            hit = intersect(
+                solid.shape, solid.axes.tolist(), center, solid.size.tolist(), camera.position, rays
+            )
             nearer = hit < t[window]
             t[window] = torch.where(nearer, hit, t[window])
             ids[window] = torch.where(nearer, number, ids[window])
@@ -120,49 +141,72 @@ class Scene:
         inverse = _inverse(d)
         for group in self.groups:
             some = _touching(group, o, inverse, t)
-            for part in _parts(some, group):
-                o_part, d_part = _take(o, part), _take(d, part)
-                best, best_ids = t[part], ids[part]
-                for batch in group.batches:
-                    hit, row = intersect(*batch[:4], o_part, d_part).min(0)
-                    nearer = (hit < best) & (hit > 1e-3)
-                    best = torch.where(nearer, hit, best)
-                    best_ids = torch.where(nearer, batch.ids[row], best_ids)
-                t[part], ids[part] = best, best_ids
+            if not len(some):
+                continue
+            o_some, d_some, inverse_some = _take(o, some), _take(d, some), _take(inverse, some)
+            t_some, ids_some = t[some], ids[some]
+            for leaf in group.leaves:
+                for part in _parts(_touching(leaf, o_some, inverse_some, t_some), leaf):
+                    o_part, d_part = _take(o_some, part), _take(d_some, part)
+                    best, best_ids = t_some[part], ids_some[part]
+                    for batch in leaf.batches:
+                        hit, row = intersect(*batch[:4], o_part, d_part).min(0)
+                        best_ids = torch.where(hit < best, batch.ids[row], best_ids)
+                        best = torch.minimum(hit, best)
+                    t_some[part], ids_some[part] = best, best_ids
+            t[some], ids[some] = t_some, ids_some
         return t, ids
 
     def blocked(self, o: Vec, d: Vec, t_max) -> Tensor:
         """Whether a solid stands within t_max (a number or N of them) on each of N free rays."""
-        shadow = torch.zeros(o[0].shape, dtype=torch.bool)
         limit = torch.as_tensor(t_max, dtype=torch.float32).expand(o[0].shape).clone()
         inverse = _inverse(d)
         for group in self.groups:
             some = _touching(group, o, inverse, limit)
-            for part in _parts(some, group):
-                o_part, d_part, end = _take(o, part), _take(d, part), limit[part]
-                hidden = torch.zeros(part.shape, dtype=torch.bool)
-                for batch in group.batches:
-                    hit = intersect(*batch[:4], o_part, d_part)
-                    hidden |= ((hit < end) & (hit > 1e-3)).any(0)
-                found = part[hidden]
-                shadow[found] = True
-                limit[found] = -1.0  # done: no later group needs to look at this ray
-        return shadow
+            if not len(some):
+                continue
+            o_some, d_some, inverse_some = _take(o, some), _take(d, some), _take(inverse, some)
+            limit_some = limit[some]
+            for leaf in group.leaves:
+                for part in _parts(_touching(leaf, o_some, inverse_some, limit_some), leaf):
+                    o_part, d_part, end = _take(o_some, part), _take(d_some, part), limit_some[part]
+                    for batch in leaf.batches:
+                        # A limit of -1 says that the ray is blocked: nothing more needs to look at it.
+                        hidden = (intersect(*batch[:4], o_part, d_part) < end).any(0)
+                        end = torch.where(hidden, -1.0, end)
+                    limit_some[part] = end
+            limit[some] = limit_some
+        return limit < 0
 
 
-def _pack(group: Sequence[Solid], first: int) -> _Group:
-    points = np.concatenate([corners(s) for s in group])
+def _divided(group: Sequence[Solid], rows: list[int]) -> list[list[int]]:
+    """The rows of a group's solids in parts of at most _LEAF, halved again and again along the longest side."""
+    if len(rows) <= _LEAF:
+        return [rows]
+    centers = np.array([group[r].center for r in rows])
+    order = np.argsort(centers[:, np.ptp(centers, 0).argmax()], kind="stable")
+    half = len(rows) // 2
+    return [
+        part for side in (order[:half], order[half:]) for part in _divided(group, [rows[k] for k in side])
+    ]
+
+
+def _leaf(group: Sequence[Solid], rows: list[int], first: int) -> _Leaf:
+    points = np.concatenate([corners(group[r]) for r in rows])
     alike: dict[tuple, list[int]] = {}
-    for row, solid in enumerate(group):
-        alike.setdefault((solid.shape, solid.axes.tobytes()), []).append(row)
-    single = {shape: [k for (s, _), rows in alike.items() if s == shape and len(rows) == 1 for k in rows]
-              for shape in {s.shape for s in group}}  # fmt: skip
-    batches = [_batch(group, rows, first, group[rows[0]].axes.tolist()) for rows in alike.values() if len(rows) > 1]
-    for rows in single.values():
-        if rows:
-            own = [[_column([group[r].axes[i, k] for r in rows]) for k in range(3)] for i in range(3)]
-            batches.append(_batch(group, rows, first, group[rows[0]].axes.tolist() if len(rows) == 1 else own))
-    return _Group(points.min(0).tolist(), points.max(0).tolist(), batches)
+    for row in rows:
+        alike.setdefault((group[row].shape, group[row].axes.tobytes()), []).append(row)
+    batches, lonely = [], {}
+    for (shape, _), same in alike.items():
+        if len(same) > 1:
+            batches.append(_batch(group, same, first, group[same[0]].axes.tolist()))
+        else:
+            lonely.setdefault(shape, []).extend(same)
+    for mixed in lonely.values():
+        own = [[_column([group[r].axes[i, k] for r in mixed]) for k in range(3)] for i in range(3)]
+        axes = group[mixed[0]].axes.tolist() if len(mixed) == 1 else own
+        batches.append(_batch(group, mixed, first, axes))
+    return _Leaf(points.min(0).tolist(), points.max(0).tolist(), batches)
 
 
 def _batch(group: Sequence[Solid], rows: list[int], first: int, axes: list) -> _Batch:
@@ -184,20 +228,19 @@ def _inverse(d: Vec) -> Vec:
     return tuple(1.0 / torch.where(c.abs() < 1e-9, 1e-9, c) for c in d)
 
 
-def _touching(group: _Group, o: Vec, inverse: Vec, t_max: Tensor) -> Tensor:
-    """Indices of the rays that meet the group's bounding box before t_max."""
+def _touching(box: _Group | _Leaf, o: Vec, inverse: Vec, t_max: Tensor) -> Tensor:
+    """Indices of the rays that meet the bounding box before t_max."""
     t_in, t_out = torch.zeros(()), t_max
     for k in range(3):
-        a, b = (group.low[k] - o[k]) * inverse[k], (group.high[k] - o[k]) * inverse[k]
+        a, b = (box.low[k] - o[k]) * inverse[k], (box.high[k] - o[k]) * inverse[k]
         t_in, t_out = torch.maximum(t_in, torch.minimum(a, b)), torch.minimum(t_out, torch.maximum(a, b))
     return (t_in <= t_out).nonzero()[:, 0]
 
 
-def _parts(indices: Tensor, group: _Group):
-    most = max(len(batch.ids) for batch in group.batches)
+def _parts(indices: Tensor, leaf: _Leaf):
+    most = max(len(batch.ids) for batch in leaf.batches)
     return indices.split(max(1, _CHUNK // most)) if len(indices) else ()
 
 
 def _take(v: Vec, index: Tensor) -> Vec:
     return v[0][index], v[1][index], v[2][index]
-

@@ -35,24 +35,23 @@ def shard_name(number: int) -> str:
 def make_shard(folder: str, number: int) -> dict:
     """Write the shard of background `number` unless it is there already, and tell what it is.
 
-    Returns name, samples, bytes, sha256, statistics and whether it was written now. Raises ValueError for a
-    shard of that name that is damaged or of another recipe.
+    Returns name, samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is
+    damaged or of another recipe.
     """
     path = Path(folder) / shard_name(number)
     comment = recipe.comment(Path(folder))
-    written = not path.exists()
-    if written:
+    if not path.exists():
         workshop = _workshop(folder, comment)
         with ShardWriter(path, comment) as shard:
             for name, data in workshop.members(number):
                 shard.add(name, data)
-    return {**_facts(path, comment), "written": written}
+    return _facts(path, comment)
 
 
 def bytes_per_shard(folder: str, samples: int = 48) -> int:
     """About how large a shard gets, from a few of its samples."""
     workshop = _workshop(folder, recipe.comment(Path(folder)))
-    numbers = np.linspace(0, len(workshop.recipe_backgrounds) - 1, 3).astype(int)
+    numbers = np.linspace(0, len(workshop.sources.backgrounds) - 1, 3).astype(int)
     sizes = []
     for number in np.unique(numbers).tolist():
         placements = workshop.placements(number)
@@ -79,15 +78,13 @@ class Workshop:
         self.sprites: list[Sprite] = [make_sprite(cutout.rgba, cutout.relief) for cutout in cutouts]
         self.rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
         self.flips = [False, True] if self.recipe["flip"] else [False]
-        self.recipe_backgrounds = self.sources.backgrounds
-        self.digits = id_digits(len(self.recipe_backgrounds), len(cutouts), len(self.flips) * self.recipe["placements"])
+        per_pair = len(self.flips) * self.recipe["placements"]
+        self.digits = id_digits(len(self.sources.backgrounds), len(cutouts), per_pair)
 
     def placements(self, number: int) -> Placements:
         """All placements on background `number`."""
-        ground = Ground(self.sources.background(number))
-        return place_all(
-            self.recipe["seed"], number, ground, self.outlines, self.flips, self.recipe["placements"], self.rules
-        )
+        ground, count = Ground(self.sources.background(number)), self.recipe["placements"]
+        return place_all(self.recipe["seed"], number, ground, self.outlines, self.flips, count, self.rules)
 
     def members(self, number: int) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
@@ -95,7 +92,8 @@ class Workshop:
         placements = self.placements(number)
         statistics = Statistics()
         statistics.add_picture("bg", background.rgb)
-        yield f"bg/{number:0{self.digits[1]}d}.jpg", codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
+        name = f"bg/{number:0{self.digits[1]}d}.jpg"
+        yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
         yield from self.samples(background, placements, statistics)
         yield "placements.csv", placements.to_csv(*self.digits)
         yield STATISTICS, json.dumps(statistics.state(), indent=1).encode()

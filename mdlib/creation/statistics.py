@@ -26,7 +26,9 @@ class Statistics:
 
     def add_picture(self, kind: str, img: np.ndarray) -> None:
         """Add one picture, (H,W,3) or (H,W) uint8."""
-        counts = np.array(Image.fromarray(img).histogram(), np.int64).reshape(-1, 256)  # quickest of seven ways
+        counts = np.array(Image.fromarray(img).histogram(), np.int64).reshape(
+            -1, 256
+        )  # quickest of seven ways
         self._pictures[kind] = self._pictures[kind] + counts if kind in self._pictures else counts
 
     def add_depth(self, stored: np.ndarray) -> None:
@@ -72,7 +74,7 @@ def _depth_sums(counts: np.ndarray) -> dict:
 
 
 def combine(states: Sequence[dict]) -> dict:
-    """Mean and standard deviation per kind and channel, in [0, 1], over all shards; also the error of encoding."""
+    """Mean and standard deviation per kind and channel over all shards, in [0, 1]; and the encoding error."""
     result = {}
     for kind in ("bg", "fg_bg", "mask", "depth"):
         parts = [state[kind] for state in states if kind in state]

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -105,6 +106,9 @@ def _is_running(pid: int) -> bool:
 
 def _begin_worker() -> None:
     torch.set_num_threads(1)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent stops its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mdlib.evaluation import metrics
@@ -52,11 +51,11 @@ def measure(
     sums = {key: metrics.MetricSums(names) for key in asked}
 
     rank, world = setting.process
-    loader = make_loader(data, setting.batch_size, rank=rank, world_size=world)
+    loader = make_loader(data, setting.batch_size, size=setting.size, rank=rank, world_size=world)
     for batch in tqdm(loader, desc=", ".join(conditions), disable=not setting.progress or rank > 0):
         if not len(batch["index"]):
             continue  # the last global batch was too short for this process
-        truth = _resized(loader.to_float(batch, setting.device), setting.size)
+        truth = loader.to_float(batch, setting.device)
         truth["bg_index"] = batch["bg_index"]
         seeds = disturbance_seeds(data.rows[batch["index"].numpy()], setting.seed)
         slow = int((batch["index"] < setting.slow_pairs).sum())  # the samples come in order
@@ -109,14 +108,3 @@ def _scores(
     if answer.depth is not None and has_depth:
         scores.append(metrics.depth_metrics(answer.depth, truth["depth"], truth["mask"], align))
     return scores
-
-
-def _resized(batch: dict[str, Tensor], size: tuple[int, int] | None) -> dict[str, Tensor]:
-    """Pictures and mask resized as photographs are, depth by its nearest pixel: it must not mix."""
-    if size is None or tuple(size) == tuple(batch["mask"].shape[-2:]):
-        return batch
-    smooth = {"mode": "bilinear", "antialias": True}
-    return {
-        word: F.interpolate(x, size, **({"mode": "nearest-exact"} if word == "depth" else smooth))
-        for word, x in batch.items()
-    }

@@ -75,15 +75,15 @@ def depth_metrics(pred: Tensor, true: Tensor, mask: Tensor, align: bool = False)
     far = SI_FAR_M if align else FAR_M
     z_pred = NEAR_M / (_aligned(pred, true, valid) if align else pred).clamp(NEAR_M / far, 1)
     z_true = NEAR_M / torch.where(valid, true, 1.0).clamp(NEAR_M / far, 1)
-    values = _pixel_metrics(z_pred, z_true, valid)
-    spread = (_mean((z_true - _mean(z_true, valid).view(-1, 1, 1, 1)).square(), valid)).sqrt()
+    known, on_object = valid.to(z_pred), (valid & (mask > 0.5)).to(z_pred)
+    values = _pixel_metrics(z_pred, z_true, known)
+    spread = _mean((z_true - _spatial(_mean(z_true, known))).square(), known).sqrt()
     # A flat map has no spread to compare with: nan, not infinite.
     values["rmse_over_std"] = values["rmse"] / torch.where(spread > 1e-6, spread, torch.nan)
     edge_f = _matched_f(_depth_edges(z_pred, valid), _depth_edges(z_true, valid))
     values["edge_f"] = torch.where(valid.flatten(1).any(1), edge_f, torch.nan)
     values["order"] = order
-    on_object = _pixel_metrics(z_pred, z_true, valid & (mask > 0.5))
-    values |= {f"object_{name}": value for name, value in on_object.items()}
+    values |= {f"object_{name}": value for name, value in _pixel_metrics(z_pred, z_true, on_object).items()}
     return {f"si_{name}" if align else name: value for name, value in values.items()}
 
 
@@ -100,33 +100,39 @@ def _ratio(part: Tensor, whole: Tensor) -> Tensor:
     return torch.where(whole > 0, part / whole.clamp(min=1), 1.0)
 
 
-def _mean(x: Tensor, chosen: Tensor) -> Tensor:
-    """(B,) means of x (B,1,H,W) over the chosen pixels; nan where none is chosen."""
-    return torch.where(chosen, x, 0.0).flatten(1).sum(1) / chosen.flatten(1).sum(1)
+def _mean(x: Tensor, weight: Tensor) -> Tensor:
+    """(B,) means of finite x (B,1,H,W) over the pixels of weight 1 (others 0); nan where there are none."""
+    return (x * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
 
 
-def _pixel_metrics(z_pred: Tensor, z_true: Tensor, chosen: Tensor) -> dict[str, Tensor]:
-    difference, log_ratio = z_pred - z_true, (z_pred / z_true).log()
-    mean_log = _mean(log_ratio, chosen)
+def _spatial(values: Tensor) -> Tensor:
+    """(B,) -> (B,1,1,1)."""
+    return values.view(-1, 1, 1, 1)
+
+
+def _pixel_metrics(z_pred: Tensor, z_true: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    difference, ratio = z_pred - z_true, z_pred / z_true
+    log_ratio = ratio.log()
     values = {
-        "abs_rel": _mean(difference.abs() / z_true, chosen),
-        "rmse": _mean(difference.square(), chosen).sqrt(),
-        "rmse_log": _mean(log_ratio.square(), chosen).sqrt(),
-        "log10": _mean(log_ratio.abs(), chosen) / np.log(10.0),
+        "abs_rel": _mean(difference.abs() / z_true, weight),
+        "rmse": _mean(difference.square(), weight).sqrt(),
+        "rmse_log": _mean(log_ratio.square(), weight).sqrt(),
+        "log10": _mean(log_ratio.abs(), weight) / np.log(10.0),
         # The variance of the log ratio, in the form that does not cancel.
-        "silog": _mean((log_ratio - mean_log.view(-1, 1, 1, 1)).square(), chosen).sqrt(),
+        "silog": _mean((log_ratio - _spatial(_mean(log_ratio, weight))).square(), weight).sqrt(),
     }
-    worse = torch.maximum(z_pred / z_true, z_true / z_pred)
-    return values | {f"delta{k}": _mean((worse < 1.25**k).float(), chosen) for k in (1, 2, 3)}
+    worse = torch.maximum(ratio, 1 / ratio)
+    return values | {f"delta{k}": _mean((worse < 1.25**k).float(), weight) for k in (1, 2, 3)}
 
 
 def _aligned(pred: Tensor, true: Tensor, valid: Tensor) -> Tensor:
     """pred with the scale and shift that bring it nearest to the true closeness (Ranftl et al. 2020)."""
-    mean_p, mean_t = _mean(pred, valid).view(-1, 1, 1, 1), _mean(true, valid).view(-1, 1, 1, 1)
-    covariance = _mean((pred - mean_p) * (true - mean_t), valid).view(-1, 1, 1, 1)
-    variance = _mean((pred - mean_p).square(), valid).view(-1, 1, 1, 1)
+    weight, true = valid.to(pred), torch.where(valid, true, 0.0)
+    mean_pred, mean_true = _spatial(_mean(pred, weight)), _spatial(_mean(true, weight))
+    covariance = _mean((pred - mean_pred) * (true - mean_true), weight)
+    variance = _mean((pred - mean_pred).square(), weight)
     scale = torch.where(variance > 1e-12, covariance / variance, 0.0)  # a constant map has only its shift
-    return scale * (pred - mean_p) + mean_t
+    return _spatial(scale) * (pred - mean_pred) + mean_true
 
 
 def _boundary(marked: Tensor) -> Tensor:
@@ -141,10 +147,9 @@ def _boundary(marked: Tensor) -> Tensor:
 
 def _depth_edges(z: Tensor, valid: Tensor) -> Tensor:
     """Known pixels in whose 3x3 neighbourhood the known z differ by more than the factor EDGE_RATIO."""
-    log_z = z.log()
-    farthest = _highest_of_nine(torch.where(valid, log_z, -torch.inf))
-    nearest = -_highest_of_nine(torch.where(valid, -log_z, -torch.inf))
-    return valid & (farthest - nearest > np.log(EDGE_RATIO))
+    farthest = _highest_of_nine(torch.where(valid, z, -torch.inf))
+    nearest = -_highest_of_nine(torch.where(valid, -z, -torch.inf))
+    return valid & (farthest > EDGE_RATIO * nearest)
 
 
 def _highest_of_nine(x: Tensor) -> Tensor:

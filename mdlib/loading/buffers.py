@@ -8,6 +8,7 @@ import sys
 import threading
 
 import numpy as np
+import torch
 
 _IDLE = 3  # references to an array that only the pool holds: its list, the loop variable, the argument
 
@@ -26,7 +27,15 @@ class BufferPool:
             for array in arrays:
                 if sys.getrefcount(array) == _IDLE:
                     return array
-            array = np.empty(shape, dtype)
+            array = _fresh(shape, dtype)
             if len(arrays) < self._limit:
                 arrays.append(array)
             return array
+
+
+def _fresh(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """A new array; pinned where there is a GPU, so that copies to it run beside the computation."""
+    if not torch.cuda.is_available():
+        return np.empty(shape, dtype)
+    kind = {np.uint8: torch.uint8, np.uint16: torch.uint16}[dtype]
+    return torch.empty(shape, dtype=kind, pin_memory=True).numpy()

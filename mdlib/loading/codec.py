@@ -116,6 +116,20 @@ def as_gray(img: np.ndarray) -> np.ndarray:
     return img[..., 1].copy()  # green: half of what the eye and the JPEG encoder call brightness
 
 
+def decode_jpegs_on(data: list[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """JPEG bytes (uint8 tensors) to (B,3,H,W) uint8 on `device`, in one batch; on CUDA by nvJPEG.
+
+    Agrees with `decode` to a few levels, since decoders round differently. Raises ValueError for damaged
+    data or pictures of different sizes.
+    """
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    try:
+        return torch.stack(decode_jpeg(data, mode=ImageReadMode.RGB, device=device))
+    except RuntimeError as error:
+        raise ValueError(f"a batch of JPEG pictures cannot be decoded on {device}: {error}") from None
+
+
 def _shrunk(img: np.ndarray, factor: int) -> np.ndarray:
     if img.dtype.itemsize == 2:
         return img[factor // 2 :: factor, factor // 2 :: factor]

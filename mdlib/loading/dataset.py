@@ -51,7 +51,7 @@ class SceneDataset:
 
     @property
     def depth_kind(self) -> str:
-        """"metric" (true metres), "relative" (closeness without a unit) or "none"."""
+        """ "metric" (true metres), "relative" (closeness without a unit) or "none"."""
         return self._store.info["depth"]["kind"]
 
     @property
@@ -111,16 +111,27 @@ class SceneDataset:
         return Samples({"bg": self.backgrounds[batch["bg_index"]], **batch})
 
     def batch(
-        self, indices: Sequence[int] | np.ndarray, reduce: int = 1, empty: Callable = np.empty
+        self,
+        indices: Sequence[int] | np.ndarray,
+        reduce: int = 1,
+        empty: Callable = np.empty,
+        encoded: bool = False,
     ) -> dict[str, torch.Tensor]:
         """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures.
 
-        `reduce` = 2, 4 or 8 decodes at that fraction of the size; `empty(shape, dtype)` provides the memory.
+        `reduce` = 2, 4 or 8 decodes at that fraction of the size; `empty(shape, dtype)` provides the memory;
+        `encoded` leaves `fg_bg` as a list of tensors of JPEG bytes, for a GPU to decode.
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
-        batch = {kind: self._store.pictures(kind, rows, reduce, empty) for kind in self._store.members}
-        batch["bg_index"] = torch.from_numpy(self._store.bg[rows])
+        store = self._store
+        batch = {
+            kind: store.encoded(kind, rows)
+            if encoded and kind == "fg_bg"
+            else store.pictures(kind, rows, reduce, empty)
+            for kind in store.members
+        }
+        batch["bg_index"] = torch.from_numpy(store.bg[rows])
         batch["index"] = torch.from_numpy(indices)
         return batch
 

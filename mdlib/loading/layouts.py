@@ -19,9 +19,7 @@ from mdlib.loading.store import Store
 
 _IDENTITY_SAMPLES = 64
 _CHECKED_BACKGROUNDS = 8
-_ANOTHER_PLACE = (
-    40  # mean difference outside the mask, in levels; JPEG leaves 2 to 5, other rooms differ by 60
-)
+_ANOTHER_PLACE = 25  # mean levels between a sample and its bg; JPEG leaves up to 5, other rooms 57
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     }
     if "depth" in found.members:
         info["depth"] = {"kind": "relative", "dtype": "uint8", "unit": "closeness / 255"}
-    info["size"] = list(_picture(archive, int(found.members["fg_bg"][0])).shape[:2])
+    info["size"] = list(_picture(path, archive, int(found.members["fg_bg"][0])).shape[:2])
     columns = {"sample": np.array([name.encode("utf-8", "surrogateescape") for name in found.samples])}
     store = Store(
         path, info, archive, found.members, found.bg_members[used], columns, bg.astype(np.int64), fg
@@ -165,8 +163,9 @@ def _set_tables(store: Store, layout: Layout) -> None:
     for kind in ("mask", "depth"):
         if kind in store.members:
             member = int(store.members[kind][0])
+            img = _picture(store.path, store.archive, member)
             try:
-                codec.as_gray(_picture(store.archive, member))
+                codec.as_gray(img)
             except ValueError as error:
                 raise ValueError(f"{store.path}: {kind} {store.archive.name(member)!r} is {error}") from None
     if store.archive.read(int(store.members["mask"][0])).startswith(codec.JPEG_SIGNATURE):
@@ -175,11 +174,11 @@ def _set_tables(store: Store, layout: Layout) -> None:
         store.tables["depth"] = codec.inversion_table()
 
 
-def _picture(archive: Archive | FolderArchive, member: int) -> np.ndarray:
+def _picture(path: Path, archive: Archive | FolderArchive, member: int) -> np.ndarray:
     try:
         return codec.decode(archive.read(member))
     except ValueError as error:
-        raise ValueError(f"{archive.paths[0].parent}: {archive.name(member)!r}: {error}") from None
+        raise ValueError(f"{path}: {archive.name(member)!r}: {error}") from None
 
 
 def _check_pairs(store: Store) -> None:
@@ -193,7 +192,7 @@ def _check_pairs(store: Store) -> None:
         number = int(store.bg[row])
         what = f"sample {store.columns['sample'][row].decode()}"
         name = store.info["backgrounds"][number]["name"]
-        bg = _picture(store.archive, int(store.bg_members[number]))
+        bg = _picture(store.path, store.archive, int(store.bg_members[number]))
         if bg.shape != fg_bg.shape:
             raise ValueError(
                 f"{store.path}: {what} has the shape {fg_bg.shape}, but its background {name} {bg.shape}; "

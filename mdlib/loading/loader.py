@@ -26,6 +26,7 @@ def make_loader(
     drop_last: bool = False,
     rank: int = 0,
     world_size: int = 1,
+    decode_on_device: bool = False,
 ) -> "Loader":
     """A loader over `dataset`; see `Loader`.
 
@@ -33,10 +34,12 @@ def make_loader(
     decoded faster. `threads` decode in the calling process (None: as many as there are cores, at most 8);
     `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
     data sets whose pictures only PIL can read. `rank` of `world_size` processes gets its part of each global
-    batch of world_size x batch_size samples.
+    batch of world_size x batch_size samples. `decode_on_device` leaves the JPEG bytes of `fg_bg` to
+    `to_float`, which decodes them in one batch on the device; for a GPU beside a slow processor.
     """
     sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
-    return Loader(dataset, sampler, size or dataset.size, threads or min(os.cpu_count() or 1, 8), workers)
+    threads = threads or min(os.cpu_count() or 1, 8)
+    return Loader(dataset, sampler, size or dataset.size, threads, workers, decode_on_device)
 
 
 class EpochSampler:
@@ -78,13 +81,20 @@ class Loader:
     """
 
     def __init__(
-        self, dataset: SceneDataset, sampler: EpochSampler, size: tuple[int, int], threads: int, workers: int
+        self,
+        dataset: SceneDataset,
+        sampler: EpochSampler,
+        size: tuple[int, int],
+        threads: int,
+        workers: int,
+        encoded: bool,
     ):
         self.dataset, self.sampler, self.size = dataset, sampler, size
-        self.threads, self.workers = threads, workers
+        self.threads, self.workers, self.encoded = threads, workers, encoded
         self.reduce = _reduction(dataset.size, size)
         self._pool = BufferPool(limit=threads + 4)
         self._on_device: dict[torch.device, torch.Tensor] = {}
+        self._copying: deque = deque()  # batches on their way to a GPU: their memory must not be used again
 
     @property
     def batch_size(self) -> int:
@@ -105,7 +115,8 @@ class Loader:
             ahead: deque = deque()
             try:
                 for indices in self.sampler:
-                    ahead.append(pool.submit(self.dataset.batch, indices, self.reduce, self._pool.take))
+                    task = (self.dataset.batch, indices, self.reduce, self._pool.take, self.encoded)
+                    ahead.append(pool.submit(*task))
                     if len(ahead) > self.threads + 1:
                         yield ahead.popleft().result()
                 while ahead:
@@ -115,7 +126,7 @@ class Loader:
                     task.cancel()
 
     def _from_workers(self) -> Iterator[dict[str, torch.Tensor]]:
-        whole = _WholeBatches(self.dataset, self.reduce)
+        whole = _WholeBatches(self.dataset, self.reduce, self.encoded)
         yield from DataLoader(
             whole, batch_sampler=self.sampler, num_workers=self.workers, collate_fn=_as_it_is
         )
@@ -130,7 +141,13 @@ class Loader:
             backgrounds = codec.to_unit(self.dataset.backgrounds)
             resized = _resized(backgrounds, self.size).mul(255).round().to(torch.uint8)
             self._on_device[device] = resized.to(device)
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        moved = {name: self._moved(value, device) for name, value in batch.items()}
+        if device.type == "cuda":
+            arrived = torch.cuda.Event()
+            arrived.record()
+            self._copying.append((arrived, batch))
+            while self._copying[0][0].query() and len(self._copying) > 1:
+                self._copying.popleft()
         mask = _resized(codec.to_unit(moved["mask"]), self.size)
         depth = torch.full_like(mask, torch.nan)
         if "depth" in moved:  # nearest: an average over an edge is a distance where nothing is
@@ -142,6 +159,12 @@ class Loader:
             "mask": mask,
             "depth": depth,
         }
+
+    @staticmethod
+    def _moved(value: torch.Tensor | list[torch.Tensor], device: torch.device) -> torch.Tensor:
+        if isinstance(value, list):
+            return codec.decode_jpegs_on(value, device)
+        return value.to(device, non_blocking=True)
 
 
 def _reduction(stored: tuple[int, int], wanted: tuple[int, int]) -> int:
@@ -161,11 +184,11 @@ def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 class _WholeBatches(torch.utils.data.Dataset):
     """Lets a worker of a DataLoader fetch a batch without the pictures of its backgrounds."""
 
-    def __init__(self, dataset: SceneDataset, reduce: int):
-        self.dataset, self.reduce = dataset, reduce
+    def __init__(self, dataset: SceneDataset, reduce: int, encoded: bool):
+        self.dataset, self.reduce, self.encoded = dataset, reduce, encoded
 
     def __getitems__(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        return self.dataset.batch(indices, self.reduce)
+        return self.dataset.batch(indices, self.reduce, encoded=self.encoded)
 
 
 def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -71,6 +71,13 @@ class Store:
         tensor = torch.from_numpy(out)
         return tensor.permute(0, 3, 1, 2) if colour else tensor[:, None]
 
+    def encoded(self, kind: str, rows: np.ndarray) -> list[torch.Tensor]:
+        """The bytes of the pictures of one kind as they are stored, each a uint8 tensor."""
+        return [
+            torch.frombuffer(bytearray(self.archive.read(member)), dtype=torch.uint8)
+            for member in self.members[kind][rows].tolist()
+        ]
+
     def backgrounds(self) -> torch.Tensor:
         """All backgrounds, (N,3,H,W) uint8, decoded once per process."""
         with self._lock:

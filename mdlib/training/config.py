@@ -71,7 +71,7 @@ class TrainConfig:
 
     checks: int = 5
     """How often the validation set is looked at, evenly over the run, the end included. 0 = never."""
-    check_pairs: int = 128
+    check_pairs: int = 64
     """Pairs of the validation set that are looked at."""
     checkpoint_steps: int | None = None
     """Save after so many steps."""

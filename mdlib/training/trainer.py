@@ -77,7 +77,7 @@ class Trainer:
                 self.check_if_due()  # it may have been stopped in the middle of one
                 while self.progress < 1 and not self.stop.name:
                     self.train_epoch()
-                self.save_checkpoint()
+                self.save_checkpoint(needed=True)
         if self.stop.name:
             print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
             return self.fitted(finished=False)
@@ -102,7 +102,7 @@ class Trainer:
                 break
 
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
-        """One step of the optimizer. Nothing in it waits for a GPU."""
+        """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
         config, at, state = self.config, self.at, self.state
         batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
         seeds = sample_seeds(len(batch["mask"]), config.seed, at.stage, at.epoch, at.batch)
@@ -165,14 +165,14 @@ class Trainer:
         """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""
         by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
         if by_steps or time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes:
-            try:
-                self.save_checkpoint()
-            except OSError as error:  # a full disk may have room again next time
-                warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
+            self.save_checkpoint()
             self.bar.restart_pace()
 
-    def save_checkpoint(self, score: float | None = None) -> None:
-        """Save everything that changes; nothing to do where this step is saved already."""
+    def save_checkpoint(self, score: float | None = None, needed: bool = False) -> None:
+        """Save everything that changes; nothing to do where this step is saved already.
+
+        Where it cannot be written, training goes on with a warning, unless it is `needed`.
+        """
         self.saved_at = time.monotonic()
         if self.at.step == self.saved_step and score is None:
             return
@@ -185,8 +185,13 @@ class Trainer:
             "scores": self.scores,
             "score": score,
         }
-        self.checkpoints.save(self.at.step, self.state.tensors(), content, self.records.metrics)
-        self.saved_step = self.at.step
+        try:
+            self.checkpoints.save(self.at.step, self.state.tensors(), content, self.records.metrics)
+            self.saved_step = self.at.step
+        except OSError as error:  # a full disk may have room again next time
+            if needed:
+                raise
+            warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
 
     def resume(self) -> bool:
         """Take up the newest sound checkpoint; False where there is none and the run begins."""

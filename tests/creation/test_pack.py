@@ -1,8 +1,9 @@
 """Archives of other projects, packed into our shards and read again."""
 
 import io
-import json
+import pickle
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -134,11 +135,24 @@ def test_what_is_told_about_it(packed):
     assert sum(map(len, sets.values())) == 12 and all(map(len, sets.values()))
 
 
-def test_the_same_bytes_again_from_folders_and_with_more_workers(source, packed, tmp_path):
+def test_the_same_bytes_again_from_folders_and_on_another_executor(source, packed, tmp_path):
     for path in source.glob("*.zip"):
         zipfile.ZipFile(path).extractall(tmp_path / "extracted")
-    again = pack(PackConfig(tmp_path / "extracted", tmp_path / "out", LAYOUT, workers=2), progress=False)
-    assert contents(again) == contents(packed)
+    config = PackConfig(tmp_path / "extracted", tmp_path / "out", LAYOUT)
+    with Threads(2) as executor:
+        assert contents(pack(config, progress=False, executor=executor)) == contents(packed)
+
+
+class Threads(ThreadPoolExecutor):
+    """Sends its tasks and results through pickle, as processes and other machines do."""
+
+    def submit(self, function, *arguments):
+        task = pickle.dumps((function, arguments))
+        return super().submit(lambda: pickle.loads(pickle.dumps(run(*pickle.loads(task)))))
+
+
+def run(function, arguments):
+    return function(*arguments)
 
 
 def test_an_interrupted_run_goes_on(source, packed, tmp_path):
@@ -217,11 +231,10 @@ def test_options_that_make_no_sense(source, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_command(source, tmp_path, mdlib_command):
+def test_command(source, packed, tmp_path, command_line):
     options = ["--invert-depth", "--placements", 2, "--cutouts", 2, "--workers", 1]
-    done = mdlib_command("pack", source, tmp_path / "out", *options)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(tmp_path / "out")
-    assert json.loads((tmp_path / "out/dataset.json").read_text())["counts"]["samples"] == 12
-    done = mdlib_command("pack", source, tmp_path / "other", "--mask", "masks")
-    assert done.returncode == 2 and "no pictures of mask in a folder 'masks'" in done.stderr
+    done = command_line("pack", source, tmp_path / "out", *options)
+    assert done.code == 0 and done.out.strip() == str(tmp_path / "out"), done.err
+    assert contents(tmp_path / "out") == contents(packed)
+    done = command_line("pack", source, tmp_path / "other", "--mask", "masks")
+    assert done.code == 2 and "no pictures of mask in a folder 'masks'" in done.err

@@ -110,6 +110,64 @@ def test_a_damaged_sample_is_named_in_the_caller(tmp_path, make_dataset, options
         indices(loader)
 
 
+@pytest.mark.parametrize("options", [{"size": (12, 16)}, {"size": (10, 16)}, {"size": (24, 32)}])
+def test_smaller_pictures(hand_made, options):
+    """Half size is decoded as such; any other is resized; depth is never averaged."""
+    folder, truth = hand_made
+    data = open_dataset(folder)
+    loader = make_loader(data, 60, **options)
+    stored = next(iter(loader))
+    assert stored["fg_bg"].shape[2:] == ((12, 16) if options["size"] == (12, 16) else (24, 32))
+    batch = loader.to_float(stored)
+    assert {tensor.shape[2:] for tensor in batch.values()} == {options["size"]}
+    sample = truth["s000017"]
+    means = sample["mask"].mean() / 255, sample["fg_bg"].mean() / 255, sample["bg"].mean() / 255
+    for name, mean in zip(("mask", "fg_bg", "bg"), means, strict=True):
+        assert abs(batch[name][17].mean() - mean) < 0.01, name
+    stored_values = set(np.unique(500 / np.maximum(sample["depth"], 1).astype(np.float32)).round(5))
+    given = batch["depth"][17][batch["depth"][17] < 1].numpy().astype(np.float32)
+    assert {value.round(5) for value in given} <= stored_values
+
+
+def test_half_size_mask_by_hand(hand_made):
+    folder, truth = hand_made
+    data = open_dataset(folder)
+    mask = truth["s000000"]["mask"].astype(int)
+    quarters = mask[::2, ::2] + mask[1::2, ::2] + mask[::2, 1::2] + mask[1::2, 1::2]
+    np.testing.assert_array_equal(data.batch([0], reduce=2)["mask"][0, 0], (quarters + 2) // 4)
+
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_decoding_on_the_device_agrees(hand_made, device):
+    data = open_dataset(hand_made[0])
+    plain, late = make_loader(data, 16), make_loader(data, 16, decode_on_device=True)
+    for one, other in zip(plain, late, strict=True):
+        assert all(jpeg.dtype == torch.uint8 for jpeg in other["fg_bg"])
+        expected, given = plain.to_float(one), late.to_float(other, device)
+        assert (given["fg_bg"].cpu() - expected["fg_bg"]).abs().max() <= 3 / 255
+        torch.testing.assert_close(given["mask"].cpu(), expected["mask"])
+
+
+def test_a_batch_that_is_kept_is_never_overwritten(hand_made):
+    data = open_dataset(hand_made[0])
+    kept = list(make_loader(data, 4, threads=3))
+    for batch in kept:
+        direct = data.batch(batch["index"].numpy())
+        torch.testing.assert_close(batch["mask"], direct["mask"], rtol=0, atol=0)
+
+
+def test_memory_of_dropped_batches_is_used_again(hand_made):
+    loader = make_loader(open_dataset(hand_made[0]), 4, threads=1)
+    places = [batch["mask"].data_ptr() for batch in loader]
+    assert len(set(places)) < len(places)
+
+
 def test_stopping_early_leaves_no_thread(hand_made):
     before = set(threading.enumerate())
     for _ in range(3):
@@ -125,3 +183,31 @@ def test_bad_arguments(hand_made):
         make_loader(data, 0)
     with pytest.raises(ValueError, match="0 <= rank < 2"):
         make_loader(data, 4, rank=2, world_size=2)
+
+
+def _orders(data, options, start=0):
+    orders = []
+    for epoch in range(3):
+        parts = []
+        for rank in range(options.get("world_size", 1)):
+            loader = make_loader(data, 64, shuffle=True, seed=7, **{**options, "rank": rank})
+            loader.set_epoch(epoch, start)
+            parts.append([index for batch in loader for index in batch["index"].tolist()])
+        orders.append(parts)
+    return orders
+
+
+@pytest.mark.slow
+def test_three_epochs_of_twenty_thousand(tmp_path, make_dataset):
+    """Every sample once an epoch, in one order for any number of threads, workers and processes."""
+    make_dataset(tmp_path / "d", backgrounds=10, cutouts=20, copies=100, size=(16, 16))
+    data = open_dataset(tmp_path / "d")
+    assert len(data) == 20_000
+    reference = _orders(data, {"threads": 1})
+    assert all(sorted(parts[0]) == list(range(20_000)) for parts in reference)
+    assert _orders(data, {"threads": 3}) == reference
+    assert _orders(data, {"workers": 2}) == reference
+    for parts in _orders(data, {"workers": 1, "world_size": 2}):
+        assert sorted(parts[0] + parts[1]) == list(range(20_000))
+    late = _orders(data, {"workers": 2}, start=200)
+    assert [parts[0] for parts in late] == [parts[0][200 * 64 :] for parts in reference]

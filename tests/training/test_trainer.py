@@ -5,7 +5,10 @@ import signal
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
 from mdlib.training.checkpoint import Checkpoints, read
 
@@ -221,6 +224,33 @@ def test_sgd_and_bf16_train_too(fit, tmp_path):
         assert torch.equal(weight, tensors[f"model.{name}"])  # without averaging the average is the network
 
 
+class Dropping(nn.Module):
+    """A network that draws random numbers while it is trained."""
+
+    name, options = "dropping", {}
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(6, 2, 3, padding=1)
+        nn.init.constant_(self.conv.weight, 0.01)
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, bg, fg_bg):
+        mask_logits, depth = self.conv(F.dropout(torch.cat([bg, fg_bg], 1), 0.5, self.training)).chunk(2, 1)
+        return MaskDepth(mask_logits, depth.sigmoid())
+
+
+def test_what_a_network_draws_goes_on_too(fit, loaders, tmp_path, same_end):
+    def signalling(stage):
+        train, check = loaders(stage)
+        return SignalAt(train, signal.SIGTERM, 0, 3), check
+
+    fit(tmp_path / "one", model=Dropping(), steps=8)
+    assert not fit(tmp_path / "two", model=Dropping(), steps=8, make_loaders=signalling).finished
+    assert fit(tmp_path / "two", model=Dropping(), steps=8).finished
+    same_end(tmp_path / "one", tmp_path / "two")
+
+
 def test_the_callers_random_numbers_are_left_alone(fit, tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -233,6 +263,46 @@ def test_a_loss_that_is_no_number_ends_the_run_without_saving_it(fit, tmp_path):
     with pytest.raises(FloatingPointError, match="take a lower lr"):
         fit(tmp_path, steps=20, optimizer="sgd", lr=1e30, warmup=0.0, clip=0.0, checks=0)
     assert steps_saved(tmp_path) == []
+
+
+class RoomAt:
+    """A loader that makes room on the disk before batch number 8: a file is in the place of a folder."""
+
+    def __init__(self, loader, file):
+        self.loader, self.file = loader, file
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        for i, batch in enumerate(self.loader):
+            if i == 8:
+                self.file.unlink()
+            yield batch
+
+
+def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp_path):
+    file = tmp_path / "checkpoints"
+    file.write_text("no folder")
+
+    def make_loaders(stage):
+        train, check = loaders(stage)
+        return RoomAt(train, file), check
+
+    with pytest.warns(UserWarning, match=r"step \d is not saved \(.*checkpoints") as warned:
+        assert fit(tmp_path, make_loaders=make_loaders, steps=10, checkpoint_steps=3, checks=2).finished
+    assert len(warned) == 3  # steps 3, 5 (a check), 6
+    assert steps_saved(tmp_path) == [9, 10]
+
+
+def test_a_checkpoint_that_is_needed_must_be_written(fit, tmp_path):
+    (tmp_path / "checkpoints").write_text("no folder")
+    with pytest.raises(FileExistsError, match="checkpoints"):
+        fit(tmp_path, steps=1, checks=0)
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_too_few_samples_for_a_batch(fit, tmp_path):

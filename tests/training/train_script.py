@@ -22,10 +22,10 @@ def loaders_for(config: TrainConfig):
     return make_loaders
 
 
-def fit(data: Path, run: Path, make_loaders=None, **settings) -> Fitted:
+def fit(data: Path, run: Path, make_loaders=None, model=None, **settings) -> Fitted:
     """Train at 32 px in batches of 4, unless `settings` say otherwise."""
     config = TrainConfig(data=data, run=run, **{**SMALL, **settings})
-    return Trainer(config, new_model(config), make_loaders or loaders_for(config)).fit()
+    return Trainer(config, model or new_model(config), make_loaders or loaders_for(config)).fit()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Bring `bg` to the camera and the light of `fg_bg`, without anything learned.
 
-Between two photographs of a place the camera moves by some pixels, turns a little, and chooses another exposure.
-An affine warp and a gain and offset per colour explain most of that. They are found by robust least squares
-(iteratively reweighted Gauss-Newton steps from coarse to fine, as in Lucas and Kanade 1981 and Baker and
-Matthews 2004): pixels that do not fit, such as the added object, get little weight.
+Between two photographs of a place the camera moves by some pixels, turns a little, and chooses another
+exposure. An affine warp and a gain and offset per colour explain most of that. They are found by robust least
+squares (iteratively reweighted Gauss-Newton steps from coarse to fine, as in Lucas and Kanade 1981 and Baker
+and Matthews 2004): pixels that do not fit, such as the added object, get little weight.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # (how many pixels make one, how many steps): shifts of some pixels are found where they are below one pixel.
-LEVELS = ((8, 3), (4, 3), (2, 2))
+LEVELS = ((8, 2), (4, 2), (2, 2))
 COLOUR_SCALES = (0.2, 0.1, 0.05, 0.05)  # residuals that count half, per step of the colour fit
-MOTION_SCALE = 0.08  # the same for the motion
+MOTION_SCALE = 0.04  # the same for the motion
 ACCEPT_SCALE = 0.03  # and for deciding whether the result is better than what came in
 DAMPING = 1e-4  # per pixel: keeps pictures without texture where they are
 LARGEST_STEP = 0.1  # in halves of the picture
@@ -23,16 +23,17 @@ LARGEST_STEP = 0.1  # in halves of the picture
 
 @torch.no_grad()
 def align(bg: Tensor, fg_bg: Tensor) -> Tensor:
-    """`bg` as if taken with the camera position and exposure of `fg_bg`; (B, 3, H, W), H and W multiples of 8.
+    """`bg` as if taken with the camera position and exposure of `fg_bg`.
 
-    Per sample the better of three: warped and recoloured, only recoloured, unchanged. No gradient flows.
+    Both (B, 3, H, W) in [0, 1], H and W multiples of 8; the result too, in float32. Per sample the best
+    of three: warped and recoloured, only recoloured, unchanged. No gradient flows.
     """
     with torch.autocast(bg.device.type, enabled=False):
         bg, fg_bg = bg.float(), fg_bg.float()
         coarse = LEVELS[0][0]
         first_gain, first_offset = match_colours(F.avg_pool2d(bg, coarse), F.avg_pool2d(fg_bg, coarse))
         gain, offset = first_gain, first_offset
-        motion = torch.eye(3, device=bg.device).expand(len(bg), 3, 3)
+        motion = torch.eye(3, device=bg.device).expand(bg.shape[0], 3, 3)
         for factor, steps in LEVELS:
             small, target = F.avg_pool2d(bg, factor), F.avg_pool2d(fg_bg, factor)
             for _ in range(steps):

@@ -1,10 +1,11 @@
 """mdnet: compares features of the two pictures, not their pixels.
 
-One encoder sees both pictures, as they are and standardised, which takes out most of a change of exposure. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
-places around it in `bg` (a local correlation of unit-length features), so a camera that moved a few pixels or
-another exposure is recognised as "the same". The mask decoder ends in a refinement at full size that sees the
-pictures themselves. The depth decoder predicts two surfaces, the object's and the room's; the mask chooses
-between them at each pixel, so depth edges are as sharp as mask edges.
+First `bg` is brought to the camera and the light of `fg_bg` as well as least squares can (see align.py). Then
+one encoder sees both pictures. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
+places around it in `bg` (a local correlation of unit-length features), so what still moved by a pixel or has
+another brightness is recognised as "the same". The mask decoder ends in a refinement at full size that sees
+the pictures themselves. The depth decoder predicts two surfaces, the object's and the room's; the mask
+chooses between them at each pixel, so depth edges are as sharp as mask edges.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mdlib.modeling.networks.align import align
 from mdlib.modeling.networks.base import (
     MASK_PRIOR_LOGIT,
     MaskDepth,
@@ -29,13 +31,6 @@ CONTEXT_WIDTH = 128  # at 1/32
 MASK_WIDTHS = (64, 40, 24, 24)  # at 1/8, 1/4, 1/2, and in 2 x 2 blocks of full-size pixels
 DEPTH_WIDTHS = (40, 24, 16)  # at 1/8, 1/4, 1/2
 KEY_WIDTH = 16  # channels that the correlation compares
-
-
-def standardise(pictures: Tensor) -> Tensor:
-    """Each channel of each picture with mean 0 and spread 1 (less where it is nearly constant)."""
-    centred = pictures - pictures.mean((2, 3), keepdim=True)
-    spread = centred.square().mean((2, 3), keepdim=True).sqrt()
-    return centred / (spread + 0.05)
 
 
 def halves(both: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,14 +128,13 @@ class MaskDecoder(nn.Module):
         self.step4 = Step(m8, w4, m4)
         self.step2 = Step(m4, w2, m2)
         self.below = nn.Conv2d(m2, m1, 1, bias=False)
-        self.edges = nn.Conv2d(4 * (3 + 3 + 6), m1, 3, padding=1)
+        self.edges = nn.Conv2d(4 * 12, m1, 3, padding=1)
         self.refine = nn.Sequential(nn.BatchNorm2d(m1), nn.ReLU(inplace=True), conv_bn_relu(m1, m1))
         self.head = nn.Conv2d(m1, 4, 3, padding=1)
 
     def forward(self, scales: list[Tensor], pictures: Tensor) -> tuple[Tensor, Tensor]:
         at2, at4, at8, at16 = scales
-        bg, fg_bg = halves(F.pixel_unshuffle(pictures, 2))  # (B, 24, H/2, W/2): first 12 as they are
-        edges = self.edges(torch.cat([fg_bg[:, :12], bg[:, :12], (fg_bg - bg).abs()], 1))
+        edges = self.edges(F.pixel_unshuffle(pictures, 2))
         features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
         features = self.refine(self.below(features) + edges)
         return F.pixel_shuffle(self.head(features), 2), features
@@ -176,7 +170,9 @@ class MDNet(MaskDepthNet):
     The depth decoder reads the mask: freeze the mask decoder only after it was trained.
     """
 
-    multiple = 32
+    # As little padding as `align` and the 2 x 2 blocks allow: a network trained on padded pictures has never
+    # seen a true right and bottom border, and marks them as objects where it meets them.
+    multiple = 8
     parts = {
         "encoder": ("encoder", "compare", "context"),
         "mask_decoder": ("mask_decoder",),
@@ -188,7 +184,7 @@ class MDNet(MaskDepthNet):
         w2, w4, w8, w16 = ENCODER_WIDTHS
         self.encoder = nn.ModuleList(
             [
-                nn.Sequential(conv_bn_relu(6, w2, stride=2), Residual(w2)),
+                nn.Sequential(conv_bn_relu(3, w2, stride=2), Residual(w2)),
                 nn.Sequential(conv_bn_relu(w2, w4, stride=2), Residual(w4)),
                 nn.Sequential(conv_bn_relu(w4, w8, stride=2), Residual(w8)),
                 nn.Sequential(conv_bn_relu(w8, w16, stride=2), Residual(w16)),
@@ -209,14 +205,16 @@ class MDNet(MaskDepthNet):
         nn.init.normal_(self.depth_decoder.detail.weight, std=0.01)
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
-        pictures = torch.cat([bg, fg_bg])
-        pictures = torch.cat([2 * pictures - 1, standardise(pictures)], 1)  # (2B, 6, H, W)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)  # convolutions are faster so
+        bg, original, fg_bg = (2 * x - 1 for x in (align(bg, fg_bg), bg, fg_bg))
+        # In this memory layout convolutions are fastest.
+        both = torch.cat([bg, fg_bg]).contiguous(memory_format=torch.channels_last)
         scales = []
-        both = pictures
         for encode, compare in zip(self.encoder, self.compare, strict=True):
             both = encode(both)
             scales.append(compare(*halves(both)))
         scales[-1] = self.context(scales[-1])
+        # Where the alignment failed, the original is the better witness: the last layers see both.
+        pictures = torch.cat([fg_bg, bg, (fg_bg - bg).abs(), (fg_bg - original).abs()], 1)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         mask_logits, mask_features = self.mask_decoder(scales, pictures)
         return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mdlib.creation import materials as mat
-from mdlib.creation.materials import pick
 from mdlib.creation.raycast import Solid, ball, box, capsule, cone
 from mdlib.creation.textures import Material, linear
+from mdlib.creation.things import materials as mat
+from mdlib.creation.things.materials import pick
 
 Rng = np.random.Generator
 
@@ -15,13 +15,28 @@ def _limb(a, b, ra: float, rb: float, material: Material) -> list[Solid]:
     return [cone(a, b, ra, material, rb), ball(a, ra, material), ball(b, rb, material)]
 
 
-def _trunk(h: float, low: float, high: float, half_low: float, half_high: float, deep: float, lean: float, cloth: Material):
+def _trunk(
+    h: float,
+    low: float,
+    high: float,
+    half_low: float,
+    half_high: float,
+    deep: float,
+    lean: float,
+    cloth: Material,
+):
     """A stretch of the body between two heights (shares of h): flat in front, round at the sides."""
     a, b = lean * (low - 0.5) / 0.25, lean * (high - 0.5) / 0.25
-    sides = [cone((a + s * half_low * h, low * h, 0), (b + s * half_high * h, high * h, 0), deep, cloth) for s in (-1, 1)]
+    sides = [
+        cone((a + s * half_low * h, low * h, 0), (b + s * half_high * h, high * h, 0), deep, cloth)
+        for s in (-1, 1)
+    ]
     middle = (low + high) / 2 * h
     wide = 2 * min(half_low, half_high) * h
-    return [*sides, box(((a + b) / 2, middle, 0), (wide, (high - low) * h, 2 * deep), cloth._replace(soft=0.0))]
+    return [
+        *sides,
+        box(((a + b) / 2, middle, 0), (wide, (high - low) * h, 2 * deep), cloth._replace(soft=0.0)),
+    ]
 
 
 def _arm_pose(rng: Rng, side: int, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -44,20 +59,36 @@ def _head(rng: Rng, h: float, neck: np.ndarray, woman: bool, skin: Material) -> 
     center = neck + (0, 0.118 * h, -0.012 * h)
     ahead = np.array([-np.sin(turn), 0, -np.cos(turn)])
     side = np.array([ahead[2], 0, -ahead[0]])
-    solids = [capsule(neck, center, 0.03 * h, skin), ball(center, (0.046 * h, 0.063 * h, 0.053 * h), skin, yaw=turn)]
-    solids.append(ball(center + ahead * 0.012 * h - (0, 0.032 * h, 0), (0.036 * h, 0.034 * h, 0.038 * h), skin, yaw=turn))
-    solids.append(ball(center + ahead * 0.053 * h - (0, 0.012 * h, 0), (0.007 * h, 0.011 * h, 0.01 * h), skin))
+    solids = [
+        capsule(neck, center, 0.03 * h, skin),
+        ball(center, (0.046 * h, 0.063 * h, 0.053 * h), skin, yaw=turn),
+    ]
+    solids.append(
+        ball(
+            center + ahead * 0.012 * h - (0, 0.032 * h, 0), (0.036 * h, 0.034 * h, 0.038 * h), skin, yaw=turn
+        )
+    )
+    solids.append(
+        ball(center + ahead * 0.053 * h - (0, 0.012 * h, 0), (0.007 * h, 0.011 * h, 0.01 * h), skin)
+    )
     white, dark = Material("plain", (linear(225, 222, 218),)), Material("plain", (linear(40, 30, 26),))
     for s in (-1, 1):
         eye = center + ahead * 0.045 * h + side * s * 0.018 * h + (0, 0.004 * h, 0)
-        solids += [ball(eye, (0.0085 * h, 0.005 * h, 0.008 * h), white, yaw=turn), ball(eye + ahead * 0.005 * h, 0.0045 * h, dark)]
+        solids += [
+            ball(eye, (0.0085 * h, 0.005 * h, 0.008 * h), white, yaw=turn),
+            ball(eye + ahead * 0.005 * h, 0.0045 * h, dark),
+        ]
         solids.append(ball(center + side * s * 0.046 * h, (0.006 * h, 0.016 * h, 0.01 * h), skin, yaw=turn))
         brow = eye + ahead * 0.004 * h + (0, 0.013 * h, 0)
         solids.append(capsule(brow - side * 0.008 * h, brow + side * 0.008 * h, 0.0024 * h, hair))
     lips = Material("plain", (tuple(c * f for c, f in zip(skin.colors[0], (0.75, 0.45, 0.45), strict=True)),))
     mouth = center + ahead * 0.047 * h - (0, 0.036 * h, 0)
     solids.append(capsule(mouth - side * 0.01 * h, mouth + side * 0.01 * h, 0.004 * h, lips))
-    style = pick(rng, ("long", "long", "bun", "short")) if woman else pick(rng, ("short", "short", "short", "bald", "cap"))
+    style = (
+        pick(rng, ("long", "long", "bun", "short"))
+        if woman
+        else pick(rng, ("short", "short", "short", "bald", "cap"))
+    )
     if style != "bald":
         top = center - ahead * 0.012 * h + (0, 0.016 * h, 0)
         solids.append(ball(top, (0.053 * h, 0.058 * h, 0.055 * h), hair, yaw=turn, tilt=0.25))
@@ -78,7 +109,11 @@ def person(rng: Rng) -> list[Solid]:
     woman = rng.random() < 0.5
     h = rng.uniform(1.52, 1.76) if woman else rng.uniform(1.64, 1.92)
     broad = (0.94 if woman else 1.08) * rng.uniform(0.92, 1.12)
-    outfit = pick(rng, ("dress", "skirt", "casual", "casual", "suit")) if woman else pick(rng, ("suit", "casual", "casual"))
+    outfit = (
+        pick(rng, ("dress", "skirt", "casual", "casual", "suit"))
+        if woman
+        else pick(rng, ("suit", "casual", "casual"))
+    )
     skin = mat.skin(rng)
     top = mat.clothing(rng, formal=outfit == "suit")
     bare = outfit in ("dress", "skirt")
@@ -95,10 +130,14 @@ def person(rng: Rng) -> list[Solid]:
         ankle = np.array([s * spread, 0.045 * h, s * stride])
         knee = (hip + ankle) / 2 + (0, 0.01 * h, -0.012 * h - 0.15 * abs(stride))
         leg = skin if bare else below
-        solids += _limb(hip, knee, 0.052 * h * broad, 0.036 * h, leg) + _limb(knee, ankle, 0.036 * h, 0.026 * h, leg)
+        solids += _limb(hip, knee, 0.052 * h * broad, 0.036 * h, leg) + _limb(
+            knee, ankle, 0.036 * h, 0.026 * h, leg
+        )
         out = s * rng.uniform(0.1, 0.4)
         toe = ankle + np.array([np.sin(out), 0, -np.cos(out)]) * 0.085 * h
-        solids.append(capsule((ankle[0], 0.022 * h, ankle[2] + 0.012 * h), (toe[0], 0.022 * h, toe[2]), 0.022 * h, shoe))
+        solids.append(
+            capsule((ankle[0], 0.022 * h, ankle[2] + 0.012 * h), (toe[0], 0.022 * h, toe[2]), 0.022 * h, shoe)
+        )
         solids.append(ball(ankle - (0, 0.008 * h, 0), 0.028 * h, shoe if rng.random() < 0.5 else leg))
 
     deep, slim = 0.055 * h * broad, 0.85 if woman else 1.0
@@ -109,24 +148,39 @@ def person(rng: Rng) -> list[Solid]:
         solids += _trunk(h, low, high, half_low * broad, half_high * broad, deep, chest[0], cloth)
     solids.append(ball((0, 0.51 * h, 0.01 * h), (0.088 * h * broad, 0.06 * h, deep * 1.12), below))
     for s in (-1, 1):
-        solids.append(capsule(chest + (0, 0.06 * h, 0), chest + (s * 0.075 * h * broad, 0.058 * h, 0), deep * 0.86, top))
+        solids.append(
+            capsule(chest + (0, 0.06 * h, 0), chest + (s * 0.075 * h * broad, 0.058 * h, 0), deep * 0.86, top)
+        )
     neck = chest + (0, 0.1 * h, 0.005 * h)
     solids.append(cone(neck - (0, 0.02 * h, 0), neck + (0, 0.012 * h, 0), 0.07 * h * broad, top, 0.034 * h))
     if woman:
-        solids += [ball(chest + (s * 0.037 * h, -0.008 * h, -deep * 0.6), (0.037 * h, 0.042 * h, 0.036 * h), top) for s in (-1, 1)]
+        solids += [
+            ball(chest + (s * 0.037 * h, -0.008 * h, -deep * 0.6), (0.037 * h, 0.042 * h, 0.036 * h), top)
+            for s in (-1, 1)
+        ]
     if bare:
         hem, wide = rng.uniform(0.26, 0.4) * h, rng.uniform(0.105, 0.15) * h * max(1.0, broad)
         solids.append(cone((0, hem, 0), (0, 0.57 * h, 0), wide, below, 0.088 * h * broad))
     if outfit == "suit":
         white, tie = Material("cloth", (linear(236, 236, 236),)), mat.clothing(rng)
         front = -deep * 1.02
-        solids.append(ball(chest + (0, 0.03 * h, front * 0.93), (0.026 * h, 0.075 * h, 0.012 * h), white, tilt=0.12))
+        solids.append(
+            ball(chest + (0, 0.03 * h, front * 0.93), (0.026 * h, 0.075 * h, 0.012 * h), white, tilt=0.12)
+        )
         if rng.random() < 0.7:
-            solids.append(ball(chest + (0, 0.01 * h, front * 1.08), (0.009 * h, 0.085 * h, 0.008 * h), tie, tilt=0.1))
+            solids.append(
+                ball(chest + (0, 0.01 * h, front * 1.08), (0.009 * h, 0.085 * h, 0.008 * h), tie, tilt=0.1)
+            )
         solids.append(cone((0, 0.47 * h, 0), (0, 0.6 * h, 0), 0.098 * h * broad, top, 0.086 * h * broad))
     elif not bare:
         belt = Material("plain", (linear(40, 32, 28),), gloss=0.3)
-        solids.append(box((0, 0.6 * h, 0), (2 * (0.036 * slim * broad * h + 0.55 * deep), 0.02 * h, 2.06 * deep), pick(rng, (belt, top))))
+        solids.append(
+            box(
+                (0, 0.6 * h, 0),
+                (2 * (0.036 * slim * broad * h + 0.55 * deep), 0.02 * h, 2.06 * deep),
+                pick(rng, (belt, top)),
+            )
+        )
 
     for s in (-1, 1):
         shoulder = chest + (s * 0.1 * h * broad, 0.062 * h, 0.004 * h)

@@ -40,7 +40,9 @@ def wood(rng: np.random.Generator, gloss: float | None = None) -> Material:
     """Natural wood, from ash to wenge."""
     dark, light = pick(rng, WOODS)
     gloss = rng.uniform(0.05, 0.35) if gloss is None else gloss
-    return Material("wood", (shade(rng, dark, 0.04), shade(rng, light, 0.04)), gloss=float(gloss), seed=_seed(rng))
+    return Material(
+        "wood", (shade(rng, dark, 0.04), shade(rng, light, 0.04)), gloss=float(gloss), seed=_seed(rng)
+    )
 
 
 def paint(rng: np.random.Generator, bright: float = 0.25) -> Material:
@@ -78,7 +80,9 @@ def leather(rng: np.random.Generator) -> Material:
 def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
     """Cloth for shirts, jackets and dresses."""
     if formal:
-        color = pick(rng, ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84)))
+        color = pick(
+            rng, ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84))
+        )
         return Material("cloth", (shade(rng, color),), soft=0.02, seed=_seed(rng))
     a, b = shade(rng, pick(rng, BRIGHT + CLOTHS)), shade(rng, pick(rng, BRIGHT))
     kind = pick(rng, ("cloth", "cloth", "cloth", "hoops", "checks", "dots"))
@@ -87,20 +91,28 @@ def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
 
 def trousers(rng: np.random.Generator) -> Material:
     """Jeans, chinos, black."""
-    color = pick(rng, ((52, 66, 96), (38, 46, 66), (88, 104, 134), (34, 34, 38), (150, 132, 104), (92, 92, 92)))
+    color = pick(
+        rng, ((52, 66, 96), (38, 46, 66), (88, 104, 134), (34, 34, 38), (150, 132, 104), (92, 92, 92))
+    )
     return Material("cloth", (shade(rng, color),), seed=_seed(rng))
 
 
 def skin(rng: np.random.Generator) -> Material:
     """Human skin."""
-    color = pick(rng, ((236, 196, 172), (224, 176, 146), (198, 146, 112), (156, 106, 78), (112, 74, 54), (80, 54, 42)))
+    color = pick(
+        rng, ((236, 196, 172), (224, 176, 146), (198, 146, 112), (156, 106, 78), (112, 74, 54), (80, 54, 42))
+    )
     return Material("plain", (shade(rng, color, 0.03),), gloss=0.08, seed=_seed(rng))
 
 
 def hair(rng: np.random.Generator) -> Material:
     """Black, brown, blond, red, gray."""
-    color = pick(rng, ((26, 22, 20), (44, 32, 26), (82, 56, 38), (176, 140, 88), (126, 66, 38), (160, 158, 154)))
-    return Material("wood", (shade(rng, color), shade(rng, np.asarray(color) * 1.25)), gloss=0.2, seed=_seed(rng))
+    color = pick(
+        rng, ((26, 22, 20), (44, 32, 26), (82, 56, 38), (176, 140, 88), (126, 66, 38), (160, 158, 154))
+    )
+    return Material(
+        "wood", (shade(rng, color), shade(rng, np.asarray(color) * 1.25)), gloss=0.2, seed=_seed(rng)
+    )
 
 
 def leaves(rng: np.random.Generator) -> Material:
@@ -114,7 +126,9 @@ def cardboard(rng: np.random.Generator, side: float) -> Material:
     """Brown board with tape; faces no wider than `side` get tape over their upper edge."""
     color = pick(rng, _CARDBOARDS)
     tape = pick(rng, ((196, 168, 120), (214, 196, 156), (150, 120, 82)))
-    return Material("cardboard", (shade(rng, color), shade(rng, tape)), scale=side, soft=0.006, seed=_seed(rng))
+    return Material(
+        "cardboard", (shade(rng, color), shade(rng, tape)), scale=side, soft=0.006, seed=_seed(rng)
+    )
 
 
 def books(rng: np.random.Generator) -> Material:

@@ -1,0 +1,185 @@
+"""Opening an archive of a million members, reading them at random, and what workers keep: mdlib and zipfile.
+
+    python benchmarks/index.py                       builds an archive of 1,200,000 members (1.4 GB) first
+
+Times to open are taken in fresh processes, in turns; random reads in one process, in turns. Memory of a
+worker is what it holds for itself after as many random reads as there are members, beyond what one that read
+nothing holds.
+"""
+
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import common
+import numpy as np
+import psutil
+
+from mdlib.loading.archive import Archive
+from mdlib.loading.shards import ShardWriter
+
+KINDS = ("fg_bg", "mask", "depth")
+READS = 200_000  # of one measurement with mdlib; zipfile gets an eighth
+MB = 1e6
+
+
+def member_name(i: int) -> str:
+    return f"{KINDS[i % 3]}/s{i // 3:08d}.bin"
+
+
+def build(path: Path, members: int, size: int) -> None:
+    """An archive with members of `size` bytes, each with its number in front."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rest = bytes(size - 8)
+    with ShardWriter(path) as archive:
+        for i in range(members):
+            archive.add(member_name(i), i.to_bytes(8, "little") + rest)
+
+
+def in_fresh_process(function: Callable, *args):
+    """The result of `function(*args)` in a new interpreter."""
+    return _in_process("spawn", function, *args)
+
+
+def _in_process(method: str, function: Callable, *args):
+    context = multiprocessing.get_context(method)
+    pipe, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(theirs, function, args))
+    process.start()
+    theirs.close()
+    result = pipe.recv()
+    process.join()
+    return result
+
+
+def _send_result(pipe, function: Callable, args: tuple) -> None:
+    pipe.send(function(*args))
+
+
+def opening(open_archive: Callable, path: Path) -> dict[str, float]:
+    """Seconds, and memory in MB: what stays, and the peak."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    begin = time.perf_counter()
+    archive = open_archive(path)
+    elapsed = time.perf_counter() - begin
+    peak = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    kept = process.memory_info().rss - before
+    del archive
+    return {"open_s": elapsed, "kept_mb": kept / MB, "peak_mb": peak / MB}
+
+
+def finding(path: Path) -> dict[str, float]:
+    """Looking up a third of all names at once, as a data set does when it opens."""
+    archive = Archive(path)
+    names = np.array([member_name(i) for i in range(0, len(archive), 3)], "S")
+    before = psutil.Process().memory_info().rss
+    begin = time.perf_counter()
+    found = archive.find_many(names)
+    elapsed = time.perf_counter() - begin
+    assert (found == np.arange(0, len(archive), 3)).all()
+    return {"find_s": elapsed, "kept_mb": (psutil.Process().memory_info().rss - before) / MB}
+
+
+def reading(path: Path, rounds: int) -> dict[str, list[float]]:
+    """Random members per second, in turns."""
+    ours, theirs = Archive(path), zipfile.ZipFile(path)
+    names = theirs.namelist()
+    rates = {"mdlib": [], "mdlib, CRC compared": [], "zipfile": []}
+    for i in range(-1, rounds):  # the first is a warm-up
+        numbers = np.random.default_rng(i + 1).integers(len(ours), size=READS).tolist()
+        few = numbers[: READS // 8]
+        ways = {
+            "mdlib": (numbers, ours.read),
+            "mdlib, CRC compared": (numbers, lambda k: ours.read(k, verify=True)),
+            "zipfile": ([names[k] for k in few], theirs.read),
+        }
+        for name, (keys, read) in ways.items():
+            begin = time.perf_counter()
+            for key in keys:
+                read(key)
+            if i >= 0:
+                rates[name].append(len(keys) / (time.perf_counter() - begin))
+        assert all(ours.read(k) == theirs.read(names[k]) for k in few[:100])
+    return rates
+
+
+def worker_memory(kind: str, method: str, path: Path) -> float:
+    """MB that a worker holds for itself after reading, beyond one that only started."""
+    archive = Archive(path) if kind == "mdlib" else zipfile.ZipFile(path)
+    given = archive if method == "fork" else None
+    empty = _in_process(method, _private_after, given, 0)
+    return _in_process(method, _private_after, archive, len(_numbers_of(archive))) - empty
+
+
+def _numbers_of(archive: Archive | zipfile.ZipFile) -> range:
+    return range(len(archive) if isinstance(archive, Archive) else len(archive.filelist))
+
+
+def _private_after(archive: Archive | zipfile.ZipFile | None, reads: int) -> float:
+    rng = np.random.default_rng(0)
+    for done in range(0, reads, 10_000):
+        count = len(_numbers_of(archive))
+        for k in rng.integers(count, size=min(10_000, reads - done)).tolist():
+            archive.read(k if isinstance(archive, Archive) else archive.filelist[k])
+    return common.private_mb(os.getpid())
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--members", type=int, default=1_200_000, help="members of the archive that is built")
+    parser.add_argument("--bytes", type=int, default=1000, help="size of a member")
+    options = parser.parse_args()
+    folder = options.data or Path(tempfile.gettempdir()) / "mdlib-index"
+    path = folder / f"{options.members}x{options.bytes}.zip"
+    in_fresh_process(build, path, options.members, options.bytes)
+    print(f"{common.machine()}\n{options.members:,} members of {options.bytes:,} bytes\n")
+    openers = {"mdlib": Archive, "zipfile": zipfile.ZipFile}
+    opened = {name: [] for name in openers}
+    for _ in range(options.rounds):
+        for name, open_archive in openers.items():
+            opened[name].append(in_fresh_process(opening, open_archive, path))
+    found = [in_fresh_process(finding, path) for _ in range(options.rounds)]
+    rates = in_fresh_process(reading, path, options.rounds)
+    kept = {
+        "mdlib, fork": in_fresh_process(worker_memory, "mdlib", "fork", path),
+        "mdlib, spawn": in_fresh_process(worker_memory, "mdlib", "spawn", path),
+        "zipfile, fork": in_fresh_process(worker_memory, "zipfile", "fork", path),
+    }
+    report(opened, found, rates, kept)
+    results = {"open": opened, "find": found, "reads_per_s": rates, "worker_mb": kept}
+    common.write_json(options.json, {"machine": common.machine(), "members": options.members, **results})
+
+
+def report(opened: dict, found: list[dict], rates: dict, kept: dict) -> None:
+    def median(rows: list[dict], key: str) -> float:
+        return statistics.median(row[key] for row in rows)
+
+    rows = [
+        [n, f"{median(r, 'open_s'):.2f}", f"{median(r, 'kept_mb'):.0f}", f"{median(r, 'peak_mb'):.0f}"]
+        for n, r in opened.items()
+    ]
+    print(common.table(["opening", "seconds", "kept MB", "peak MB"], rows))
+    print(
+        f"\nFinding a third of the names: {median(found, 'find_s'):.2f} s, "
+        f"{median(found, 'kept_mb'):.0f} MB more\n"
+    )
+    base = rates["zipfile"]
+    rows = [[n, f"{statistics.median(r):,.0f}", f"{common.ratio(r, base):.1f}"] for n, r in rates.items()]
+    print(common.table(["random reads", "per second", "x zipfile"], rows))
+    rows = [[name, f"{mb:.0f}"] for name, mb in kept.items()]
+    print("\n" + common.table(["worker after reading", "own MB"], rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Other libraries that load the same samples: WebDataset, Hugging Face datasets, LitData.
+
+Every way gives shuffled batches of fg_bg, mask and depth with two worker processes. As documented: what the
+project's own guide shows for pictures. With our decoders (`by_hand`): the same bytes, read by the library,
+decoded by mdlib into one tensor per kind and batch.
+"""
+
+import contextlib
+import io
+import itertools
+import logging
+import sys
+import tarfile
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import BATCH, WORKERS, Stream, repeat
+from loader_data import KINDS, SIZE, encoded_sample, encoded_samples, suffixes
+from plain import open_files, open_zip_file, open_zip_memory, prepare_files, prepare_zip
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+
+from mdlib.loading import codec
+from mdlib.loading.dataset import open_dataset
+
+
+def decode_by_hand(samples: list[dict[str, bytes]]) -> dict[str, torch.Tensor]:
+    """A batch of encoded samples to one tensor per kind."""
+    batch = {}
+    for kind in KINDS:
+        channels = (3,) if kind == "fg_bg" else ()
+        out = np.empty((len(samples), SIZE, SIZE, *channels), np.uint8)
+        for k, sample in enumerate(samples):
+            codec.decode_into(sample[kind], out[k])
+        batch[kind] = torch.from_numpy(out)
+    return batch
+
+
+# WebDataset
+
+
+def prepare_webdataset(data: Path, out: Path) -> None:
+    endings = suffixes(data.name)
+    out.mkdir()
+    samples, each = encoded_samples(data), -(-len(open_dataset(data)) // 20)
+    for number in range(20):
+        part = itertools.islice(samples, each)
+        with tarfile.open(out / f"{number:05d}.tar", "w") as tar:
+            for name, encoded in part:
+                for kind, content in encoded.items():
+                    info = tarfile.TarInfo(f"{name}.{kind}{endings[kind]}")
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+
+
+def open_webdataset(data: Path, by_hand: bool) -> Stream:
+    import webdataset as wds
+
+    shards = sorted(map(str, (data / "tar").glob("*.tar")))
+    keys = [kind + ending for kind, ending in suffixes(data.name).items()]
+    samples = wds.WebDataset(shards, shardshuffle=len(shards)).shuffle(1000)
+    if by_hand:
+        samples = samples.to_tuple(*keys).map(_as_kinds).batched(BATCH, collation_fn=decode_by_hand)
+    else:
+        samples = samples.decode("torchrgb8").to_tuple(*keys).batched(BATCH)
+    loader = wds.WebLoader(samples, batch_size=None, num_workers=WORKERS)
+    return repeat(loader)
+
+
+def _as_kinds(parts: tuple) -> dict[str, bytes]:
+    return dict(zip(KINDS, parts, strict=True))
+
+
+# Hugging Face datasets
+
+
+def prepare_huggingface(data: Path, out: Path) -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
+    features = datasets.Features({kind: datasets.Image() for kind in KINDS})
+    made = datasets.Dataset.from_generator(
+        _huggingface_samples,
+        gen_kwargs={"data": str(data)},
+        features=features,
+        cache_dir=str(out.with_name("huggingface-cache")),
+    )
+    made.save_to_disk(str(out), num_shards=4)
+
+
+def _huggingface_samples(data: str) -> Iterator[dict]:
+    for _, encoded in encoded_samples(Path(data)):
+        yield {kind: {"bytes": content, "path": None} for kind, content in encoded.items()}
+
+
+def open_huggingface(data: Path, by_hand: bool) -> Stream:
+    import datasets
+
+    samples = datasets.load_from_disk(str(data / "huggingface"))
+    if not by_hand:
+        loader = DataLoader(samples.with_format("torch"), BATCH, shuffle=True, num_workers=WORKERS)
+        return repeat(loader)
+    for kind in KINDS:
+        samples = samples.cast_column(kind, datasets.Image(decode=False))
+    samples = samples.with_transform(_decode_columns)
+    whole = BatchSampler(RandomSampler(samples), BATCH, drop_last=False)
+    return repeat(DataLoader(samples, None, sampler=whole, num_workers=WORKERS))
+
+
+def _decode_columns(columns: dict[str, list]) -> dict[str, torch.Tensor]:
+    count = len(columns["fg_bg"])
+    return decode_by_hand([{kind: columns[kind][k]["bytes"] for kind in KINDS} for k in range(count)])
+
+
+# LitData
+
+
+def prepare_litdata(data: Path, out: Path, by_hand: bool) -> None:
+    import litdata
+
+    rows = list(range(len(open_dataset(data))))
+    convert = partial(_litdata_sample, data, by_hand)
+    with contextlib.redirect_stdout(sys.stderr):
+        litdata.optimize(convert, rows, str(out), chunk_bytes="64MB", num_workers=WORKERS)
+
+
+def _litdata_sample(data: Path, by_hand: bool, row: int) -> dict:
+    import litdata
+
+    sample = encoded_sample(_opened(data), row)
+    return sample if by_hand else {kind: litdata.Image(bytes=content) for kind, content in sample.items()}
+
+
+_opened = lru_cache(open_dataset)
+
+
+def open_litdata(data: Path, by_hand: bool) -> Stream:
+    import litdata
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("litdata").setLevel(logging.ERROR)
+    samples = litdata.StreamingDataset(str(data / ("litdata-bytes" if by_hand else "litdata")), shuffle=True)
+    collate = {"collate_fn": decode_by_hand} if by_hand else {}
+    loader = litdata.StreamingDataLoader(samples, batch_size=BATCH, num_workers=WORKERS, **collate)
+    return repeat(loader)
+
+
+# name -> (what it reads, function that writes that, function that opens the stream, its further arguments)
+PEERS: dict[str, tuple] = {
+    "folders + PIL": ("files", prepare_files, open_files),
+    "ZIP in memory + PIL": ("all.zip", prepare_zip, open_zip_memory),
+    "ZipFile per worker + PIL": ("all.zip", prepare_zip, open_zip_file),
+    "WebDataset": ("tar", prepare_webdataset, open_webdataset, False),
+    "Hugging Face datasets": ("huggingface", prepare_huggingface, open_huggingface, False),
+    "LitData": ("litdata", partial(prepare_litdata, by_hand=False), open_litdata, False),
+    "WebDataset, our decoders": ("tar", prepare_webdataset, open_webdataset, True),
+    "Hugging Face, our decoders": ("huggingface", prepare_huggingface, open_huggingface, True),
+    "LitData, our decoders": ("litdata-bytes", partial(prepare_litdata, by_hand=True), open_litdata, True),
+}
+
+
+def prepare(data: Path, name: str) -> None:
+    """Write what the way `name` reads, beside the shards of the data set `data`, unless it is there."""
+    out, write = PEERS[name][:2]
+    done = data / f"{out}.done"
+    if not done.exists():
+        write(data, data / out)
+        done.touch()
