@@ -8,9 +8,9 @@ import torch
 
 from mdlib.creation.lighting import Lamp, Stage
 from mdlib.creation.photo import blurred, quantized, tone
-from mdlib.creation.raycast import Solid, moved
+from mdlib.creation.raycast import Solid, moved, outline
 from mdlib.creation.render import render
-from mdlib.creation.scene import Camera, Scene
+from mdlib.creation.scene import Camera
 from mdlib.creation.textures import Material, linear
 from mdlib.creation.things import furniture, objects, people, seating
 
@@ -82,7 +82,7 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
         (96, 96),
         (192, 192),
     )
-    camera = _framed(stage, camera, size_px)
+    camera = _framed(camera, solids, size_px)
     frame = render(stage, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
 
     sigma = float(rng.uniform(0.4, 0.6))
@@ -107,18 +107,15 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
     return Prop(np.ascontiguousarray(rgba[box]), np.ascontiguousarray(relief[box]), float(height_m))
 
 
-def _framed(stage: Stage, camera: Camera, size_px: int) -> Camera:
-    """The camera with focal length and picture cut to the solids: a small picture first shows where they are."""
-    _, ids = Scene(stage.low, stage.high, stage.groups).first_hits(camera, [(0.0, 0.0)])
-    seen = ids[0] > 0
-    rows, columns = seen.any(1).nonzero()[:, 0], seen.any(0).nonzero()[:, 0]
-    top, bottom = int(rows[0]) - 1, int(rows[-1]) + 2
-    left, right = int(columns[0]) - 1, int(columns[-1]) + 2
-    zoom = size_px / max(bottom - top - 1, right - left - 1)
-    margin = 4
-    center = ((camera.center_px[0] - left) * zoom + margin, (camera.center_px[1] - top) * zoom + margin)
-    size = (round((bottom - top) * zoom) + 2 * margin, round((right - left) * zoom) + 2 * margin)
-    return camera._replace(focal_px=camera.focal_px * zoom, center_px=center, size=size)
+def _framed(camera: Camera, solids: list[Solid], size_px: int) -> Camera:
+    """The camera with focal length and picture cut to the solids, the longer side `size_px`."""
+    margin = 4  # pixels, for what the lens blurs outwards
+    shown = camera.project(np.concatenate([outline(s) for s in solids]))[:, :2]
+    corner, extent = shown.min(0), np.ptp(shown, axis=0)
+    zoom = size_px / float(extent.max())
+    center = (np.asarray(camera.center_px) - corner) * zoom + margin
+    width, height = (int(np.ceil(side * zoom)) + 2 * margin for side in extent)
+    return camera._replace(focal_px=camera.focal_px * zoom, center_px=tuple(center.tolist()), size=(height, width))
 
 
 def _spread(z: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -109,6 +109,22 @@ def corners(solid: Solid) -> np.ndarray:
     return solid.center + (signs * reach(solid)) @ solid.axes
 
 
+def outline(solid: Solid) -> np.ndarray:
+    """Points (N, 3) on the solid's surface in the world that span its silhouette closely."""
+    if solid.shape == BOX:
+        return corners(solid)
+    turn, lift = np.meshgrid(np.arange(12) * np.pi / 6, np.arange(-3, 4) * np.pi / 6)
+    sphere = np.stack([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)], -1).reshape(-1, 3)
+    if solid.shape == BALL:
+        own = sphere * solid.size
+    elif solid.shape == CAPSULE:
+        own = np.concatenate([sphere * solid.size[0] + (0, s * solid.size[1], 0) for s in (-1, 1)])
+    else:
+        ring = sphere[36:48]
+        own = np.concatenate([ring * solid.size[k] + (0, (k - 1) * solid.size[1], 0) for k in (0, 2)])
+    return solid.center + own @ solid.axes
+
+
 # ---- vectors by components -------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from mdlib.creation.raycast import Solid, Vec, corners, intersect, leave_shell
 
 SHELL = 0  # the id of the room's own floor, ceiling and walls; the solids count from 1
-_LEAF = 8  # solids that share one bounding box
+_LEAF = 12  # solids that share one bounding box
 _CHUNK = 100_000  # ray-solid pairs at a time: tensors that stay in the processor's cache
 
 
