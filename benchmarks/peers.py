@@ -9,6 +9,7 @@ import contextlib
 import io
 import itertools
 import logging
+import shutil
 import sys
 import tarfile
 import warnings
@@ -167,5 +168,6 @@ def prepare(data: Path, name: str) -> None:
     out, write = PEERS[name][:2]
     done = data / f"{out}.done"
     if not done.exists():
+        shutil.rmtree(data / out, ignore_errors=True)  # left by a run that was stopped
         write(data, data / out)
         done.touch()

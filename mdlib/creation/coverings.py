@@ -163,8 +163,8 @@ def _ceiling_grid(p: Patch, m: Material) -> Vec:
 
 
 COVERINGS: dict[str, Texture] = {
-    "plain": _plain, "planks": _planks, "parquet": _parquet, "tiles": _tiles, "carpet": _carpet, "ribs": _ribs,
-    "concrete": _concrete, "terrazzo": _terrazzo, "brick": _brick, "plaster": _plaster, "stripes": _stripes,
+    "plain": _plain, "planks": _planks, "parquet": _parquet, "tiles": _tiles, "carpet": _carpet,
+    "ribs": _ribs, "concrete": _concrete, "terrazzo": _terrazzo, "brick": _brick, "plaster": _plaster, "stripes": _stripes,
     "hoops": _hoops, "checks": _checks, "dots": _dots, "cloth": _cloth, "wainscot": _wainscot,
     "ceiling_grid": _ceiling_grid,
 }  # fmt: skip

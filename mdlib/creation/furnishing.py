@@ -30,7 +30,8 @@ def _wardrobe(rng: Rng):
 class Style(NamedTuple):
     """A kind of room: how often it is drawn, its size in metres (from, to), and what may stand in it.
 
-    `along` are builders of furniture that stands at walls, the most typical first; `middle` of what stands free.
+    `along` are builders of furniture that stands at walls, the most typical first; `middle` of what stands
+    free.
     """
 
     weight: int
@@ -46,10 +47,12 @@ _SHELF, _CABINET, _PLANT, _DESK = furniture.shelf, furniture.cabinet, objects.pl
 STYLES = (
     Style(  # living room
         5, (3.8, 6.0), (5.0, 7.5), (2.4, 2.9),
-        (seating.sofa, _CABINET, _SHELF, objects.floor_lamp, _PLANT, _armchair, _SHELF), (_coffee_table, _armchair), False,
+        (seating.sofa, _CABINET, _SHELF, objects.floor_lamp, _PLANT, _armchair, _SHELF), 
+        (_coffee_table, _armchair), False,
     ),
     Style(  # dining room
-        3, (3.4, 5.0), (4.8, 6.5), (2.4, 2.9), (_CABINET, _SHELF, _PLANT, seating.chair, _CABINET), ("dining",), False,
+        3, (3.4, 5.0), (4.8, 6.5), (2.4, 2.9), 
+        (_CABINET, _SHELF, _PLANT, seating.chair, _CABINET), ("dining",), False,
     ),
     Style(  # bedroom
         3, (3.4, 4.8), (4.6, 6.0), (2.4, 2.7),
@@ -57,7 +60,8 @@ STYLES = (
     ),
     Style(  # study
         3, (3.4, 5.2), (4.6, 6.5), (2.5, 3.0),
-        (_DESK, _SHELF, _SHELF, _CABINET, _PLANT, objects.bin_, seating.office_chair), (seating.office_chair,), True,
+        (_DESK, _SHELF, _SHELF, _CABINET, _PLANT, objects.bin_, seating.office_chair), 
+        (seating.office_chair,), True,
     ),
     Style(  # open-plan office
         4, (6.0, 10.0), (7.5, 13.0), (2.6, 3.4),
@@ -69,7 +73,7 @@ _SMALL = (_PLANT, _PLANT, objects.floor_lamp, objects.boxes, objects.bin_, seati
 
 
 def furnish(site: Site, style: Style) -> None:
-    """Furniture along the walls, then free in the room, then small things and a rug wherever there is place."""
+    """Furniture along the walls, then free in the room, then small things and a rug where there is place."""
     rng = site.rng
     for make in style.along[: int(rng.integers(2, len(style.along) + 1))]:
         site.stand_at_wall(make(rng))

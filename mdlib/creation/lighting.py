@@ -1,8 +1,9 @@
-"""Light that arrives at points: lamps and windows with soft shadows, sun patches, one bounce off everything else.
+"""Light that arrives at points: lamps and windows with soft shadows, sun patches, one bounce off everything
+else.
 
 Each pixel of a 4 x 4 block takes different samples of every lamp and of the half space above the surface (a
-Hammersley set dealt out to the 16 pixels); `smoothed` then averages over blocks, on one surface only. So two rays
-per pixel do the work of thirty-two, without random noise.
+Hammersley set dealt out to the 16 pixels); `smoothed` then averages over blocks, on one surface only. So two
+rays per pixel do the work of thirty-two, without random noise.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ _OFF = 2e-3  # metres that a ray starts above its surface
 
 
 class Decal(NamedTuple):
-    """A rectangle painted on a face of the room, in world metres: (x, z) on floor and ceiling, (x or z, y) else."""
+    """A rectangle painted on a face of the room, in world metres: x, z on floor and ceiling, x or z, y else."""
 
     face: int
     u: tuple[float, float]
@@ -103,11 +104,12 @@ class Lighting:
         flux = sum(
             np.asarray(lamp.radiance) * lamp.area() * (1 if lamp.normal else 3) for lamp in stage.lamps
         )
-        # Light bounced twice and more is taken as even: the integrating sphere's rho^2 / (1 - rho) for rho = 0.6.
+        # Light bounced twice and more is taken as even, as in an integrating sphere: rho^2 / (1 - rho).
         self.ambient = tuple((0.75 * flux / surface + 0.01).tolist())
 
     def arriving(self, p: Vec, n: Vec, block: Tensor, samples: int) -> list[Tensor]:
-        """Red, green and blue light at N points with unit normals n, as the radiance of a white surface there.
+        """Red, green and blue light at N points with unit normals n, as the radiance of a white surface
+        there.
 
         `block` says which of the 16 sample sets a point takes; `samples` rays go to each lamp.
         """
@@ -228,7 +230,8 @@ def face_of(stage: Stage, p: Vec) -> Tensor:
 
 
 def smoothed(fields: Tensor, paint: Tensor, normals: Tensor, z: Tensor) -> Tensor:
-    """Fields (C, H, W) averaged twice over 4 x 4 blocks (narrow surfaces miss some samples), never across an edge.
+    """Fields (C, H, W) averaged twice over 4 x 4 blocks (narrow surfaces miss some samples), never across an
+    edge.
 
     `alike` decides by paint (H, W), the number of the material, normals (3, H, W) and z (H, W).
     """
@@ -252,5 +255,5 @@ def smoothed(fields: Tensor, paint: Tensor, normals: Tensor, z: Tensor) -> Tenso
 
 
 def alike(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Whether points (paint, normals, z) may share their light: same material, same slope, much the same depth."""
+    """Whether points (paint, normals, z) may share their light: one material, one slope, one depth or nearly."""
     return (a[0] == b[0]) & (dot(a[1], b[1]) > 0.9) & ((a[2] - b[2]).abs() < 0.04 * a[2])

@@ -18,7 +18,7 @@ def _wood(p: Patch, m: Material) -> Vec:
 
 
 def _front(p: Patch, m: Material) -> Vec:
-    """A board front divided by gaps into doors or drawers of about `scale` metres; wood if it has two colours."""
+    """A board front divided into doors or drawers of about `scale` metres; wood if it has two colours."""
     color = _wood(p, m) if len(m.colors) > 1 else _front_paint(p, m)
     gap = 0.0
     for x, w, half in ((p.u, p.wu, p.hu), (p.v, p.wv, p.hv)):
@@ -150,7 +150,7 @@ def _rug(p: Patch, m: Material) -> Vec:
 
 
 def _outside(p: Patch, m: Material) -> Vec:
-    """What a window shows, by direction alone, as far things look: sky and clouds, trees or houses, ground."""
+    """What a window shows, by direction alone as far things look: sky, clouds, trees or houses, ground."""
     x, y, z = p.d
     level = (x * x + z * z).sqrt().clamp_min(1e-3)
     up = y / level + 0.05

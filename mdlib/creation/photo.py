@@ -12,9 +12,9 @@ _STEPS = 4096
 
 
 class Shot(NamedTuple):
-    """How a picture is taken. `gains` multiply linear RGB (exposure and white balance together), `blur` is the
-    lens's Gaussian blur in pixels, `noise` the sensor's noise at mid gray in 8-bit steps, `vignette` the light
-    lost in the corners, `bloom` the share of light that the lens scatters."""
+    """How a picture is taken. `gains` multiply linear RGB (exposure and white balance together), `blur` is
+    the lens's Gaussian blur in pixels, `noise` the sensor's noise at mid gray in 8-bit steps, `vignette` the
+    light lost in the corners, `bloom` the share of light that the lens scatters."""
 
     gains: tuple[float, float, float]
     blur: float
@@ -63,7 +63,7 @@ def _scattered(x: Tensor) -> Tensor:
 
 def tone(x: Tensor) -> Tensor:
     """Linear light -> 0..255 as float: a soft shoulder up to white, then the sRGB curve (IEC 61966-2-1)."""
-    # A table over the square root (exact in floating point) gives the same bytes on every machine and thread count.
+    # A table over the square root, which is exact in floating point, gives the same bytes everywhere.
     grid = np.linspace(0, 1, _STEPS + 2) ** 2 * _WHITE
     knee = 0.6
     over = (grid - knee).clip(0) / (1 - knee)
@@ -99,7 +99,7 @@ def develop(rgb: Tensor, shot: Shot, rng: np.random.Generator) -> np.ndarray:
 
 
 def quantized(picture: Tensor, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """0..255 float (3, H, W) -> (H, W, 3) uint8 with sensor noise: brightness more than colour, dark more than bright."""
+    """0..255 float (3, H, W) -> (H, W, 3) uint8 with sensor noise, stronger in brightness and in the dark."""
     shape = picture.shape[1:]
     gray = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
     color = torch.from_numpy(rng.standard_normal((3, *shape), dtype=np.float32))

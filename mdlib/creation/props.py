@@ -21,8 +21,8 @@ KINDS: tuple[tuple[Callable[[np.random.Generator], list[Solid]], int], ...] = (
     (people.person, 14), (seating.chair, 5), (seating.office_chair, 3), (seating.stool, 2),
     (seating.sofa, 3), (lambda rng: seating.sofa(rng, 1), 2), (furniture.table, 3),
     (lambda rng: furniture.table(rng, low=True), 2), (furniture.desk, 2), (furniture.shelf, 2),
-    (furniture.cabinet, 2), (objects.plant, 5), (objects.floor_lamp, 3), (objects.bin_, 2), (objects.boxes, 3),
-    (objects.suitcase, 2), (objects.bag, 1), (objects.toy_ball, 1),
+    (furniture.cabinet, 2), (objects.plant, 5), (objects.floor_lamp, 3), (objects.bin_, 2),
+    (objects.boxes, 3), (objects.suitcase, 2), (objects.bag, 1), (objects.toy_ball, 1),
 )  # fmt: skip
 
 
@@ -30,8 +30,8 @@ class Prop(NamedTuple):
     """A cut-out: rgba (h, w, 4) uint8, straight alpha, cropped to its alpha; relief (h, w) float32 metres.
 
     z = z_contact + relief, where z_contact is the depth of the lowest visible point; nan where alpha is 0.
-    `height_m` is how many metres the picture's h rows span at depth z_contact: with focal length f (pixels) the
-    prop is f * height_m / z_contact pixels high.
+    `height_m` is how many metres the picture's h rows span at depth z_contact: with focal length f (pixels)
+    the prop is f * height_m / z_contact pixels high.
     """
 
     rgba: np.ndarray
@@ -50,16 +50,28 @@ def build_prop(seed: int) -> list[Solid]:
 
 
 def _studio(rng: np.random.Generator, solids: list[Solid]) -> Stage:
-    """A plain room, of which only light and reflections are seen, with a window to one side and a ceiling lamp."""
+    """A plain room with a window to one side and a ceiling lamp; only its light and reflections are seen."""
     gray = float(rng.uniform(150, 235))
     wall = Material("plaster", (linear(gray, gray * 0.985, gray * 0.96),))
     floor = Material("plain", (linear(*(gray * rng.uniform(0.55, 0.85) * np.array((1.0, 0.93, 0.84)))),))
     side = float(rng.choice([-1.0, 1.0]))
     day, warm = rng.uniform(3, 8), rng.uniform(3, 9)
-    lamps = [
-        Lamp((3.4 * side, 1.6, float(rng.uniform(0.5, 4.5))), (0, 0, 1.0), (0, 0.8, 0), (-side, 0, 0), (0.92 * day, 0.97 * day, day)),
-        Lamp((float(rng.uniform(-1.5, 1.5)), 2.65, float(rng.uniform(0.5, 4))), (0.35, 0, 0), (0, 0, 0.35), (0, -1, 0), (warm, 0.92 * warm, 0.8 * warm)),
-    ]  # fmt: skip
+    window_z, lamp_x, lamp_z = rng.uniform(0.5, 4.5), rng.uniform(-1.5, 1.5), rng.uniform(0.5, 4)
+    window = Lamp(
+        (3.4 * side, 1.6, float(window_z)),
+        (0, 0, 1.0),
+        (0, 0.8, 0),
+        (-side, 0, 0),
+        (0.92 * day, 0.97 * day, day),
+    )
+    ceiling = Lamp(
+        (float(lamp_x), 2.65, float(lamp_z)),
+        (0.35, 0, 0),
+        (0, 0, 0.35),
+        (0, -1, 0),
+        (warm, 0.92 * warm, 0.8 * warm),
+    )
+    lamps = [window, ceiling]
     return Stage((-3.5, 0, -1), (3.5, 2.7, 7.5), (wall, wall, floor, wall, wall, wall), [], [solids], lamps)
 
 
@@ -74,14 +86,8 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
     place = (float(rng.uniform(-0.8, 0.8)), 0.0, float(rng.uniform(2.6, 4.6)))
     solids = moved(build_prop(seed), 0.0, place)
     stage = _studio(rng, solids)
-    camera = Camera(
-        (0.0, float(rng.uniform(1.4, 1.7)), 0.0),
-        0.0,
-        float(rng.uniform(0.0, 0.2)),
-        100.0,
-        (96, 96),
-        (192, 192),
-    )
+    height, pitch = float(rng.uniform(1.4, 1.7)), float(rng.uniform(0.0, 0.2))
+    camera = Camera((0.0, height, 0.0), 0.0, pitch, 100.0, (0.0, 0.0), (1, 1))
     camera = _framed(camera, solids, size_px)
     frame = render(stage, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
 
@@ -115,11 +121,13 @@ def _framed(camera: Camera, solids: list[Solid], size_px: int) -> Camera:
     zoom = size_px / float(extent.max())
     center = (np.asarray(camera.center_px) - corner) * zoom + margin
     width, height = (int(np.ceil(side * zoom)) + 2 * margin for side in extent)
-    return camera._replace(focal_px=camera.focal_px * zoom, center_px=tuple(center.tolist()), size=(height, width))
+    return camera._replace(
+        focal_px=camera.focal_px * zoom, center_px=tuple(center.tolist()), size=(height, width)
+    )
 
 
 def _spread(z: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """z with its gaps (inf) inside `wanted` filled from the nearest neighbour: lens blur softens over an edge."""
+    """z with its gaps (inf) inside `wanted` filled from the nearest neighbour: the lens blurs edges outwards."""
     while (np.isinf(z) & wanted).any():
         wide = np.pad(z, 1, constant_values=np.inf)
         around = [wide[y : y + z.shape[0], x : x + z.shape[1]] for y in range(3) for x in range(3)]

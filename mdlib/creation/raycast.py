@@ -1,8 +1,8 @@
 """Rays against convex solids: exact distances from elementwise torch arithmetic.
 
-World coordinates are metres: x to the right, y up, z forward; the floor is y = 0. A vector is a tuple of three
-tensors (or floats), and every formula is written out by components: no matrix product, no sum over an axis, no
-transcendental function. So a result never depends on how many threads torch splits a tensor over.
+World coordinates are metres: x to the right, y up, z forward; the floor is y = 0. A vector is a tuple of
+three tensors (or floats), and every formula is written out by components: no matrix product, no sum over an
+axis, no transcendental function. So a result never depends on how many threads torch splits a tensor over.
 
 Camera rays have length 1 along the optical axis, so the ray parameter t of a hit IS its depth z in metres.
 """
@@ -38,7 +38,7 @@ class Solid(NamedTuple):
 
 
 def turned(yaw: float = 0.0, tilt: float = 0.0) -> np.ndarray:
-    """Axes (3, 3) of a body leaned back by `tilt` about its x axis, then turned by `yaw` about the vertical."""
+    """Axes (3, 3) of a body leaned back by `tilt` about its x axis and turned by `yaw` about the vertical."""
     c, s, ct, st = math.cos(yaw), math.sin(yaw), math.cos(tilt), math.sin(tilt)
     about_y = np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
     about_x = np.array([[1.0, 0.0, 0.0], [0.0, ct, st], [0.0, -st, ct]])
@@ -83,7 +83,7 @@ def capsule(start, end, radius: float, material) -> Solid:
 def moved(
     solids: Sequence[Solid], yaw: float = 0.0, offset=(0.0, 0.0, 0.0), scale: float = 1.0
 ) -> list[Solid]:
-    """The same solids scaled about the origin, turned about the vertical and then shifted by `offset` metres."""
+    """The solids scaled about the origin, turned about the vertical and then shifted by `offset` metres."""
     turn = turned(yaw)
     return [
         s._replace(
@@ -114,7 +114,9 @@ def outline(solid: Solid) -> np.ndarray:
     if solid.shape == BOX:
         return corners(solid)
     turn, lift = np.meshgrid(np.arange(12) * np.pi / 6, np.arange(-3, 4) * np.pi / 6)
-    sphere = np.stack([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)], -1).reshape(-1, 3)
+    sphere = np.stack([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)], -1).reshape(
+        -1, 3
+    )
     if solid.shape == BALL:
         own = sphere * solid.size
     elif solid.shape == CAPSULE:
@@ -125,7 +127,7 @@ def outline(solid: Solid) -> np.ndarray:
     return solid.center + own @ solid.axes
 
 
-# ---- vectors by components -------------------------------------------------------------------------------------
+# ---- vectors by components ---------------------------------------------------------------------------------
 
 
 def dot(a: Vec, b: Vec):
@@ -150,7 +152,7 @@ def into(axes, v: Vec) -> Vec:
 
 
 def _along_axis(axis: Vec, v: Vec):
-    """Their scalar product; most solids stand upright and straight, so plain zeros and ones are worth skipping."""
+    """Their scalar product; most solids stand upright and straight: plain zeros and ones are worth skipping."""
     total = None
     for a, c in zip(axis, v, strict=True):
         if isinstance(a, float) and a == 0.0:
@@ -165,14 +167,14 @@ def out_of(axes, v: Vec) -> Vec:
     return tuple(axes[0][k] * v[0] + axes[1][k] * v[1] + axes[2][k] * v[2] for k in range(3))
 
 
-# ---- intersection ----------------------------------------------------------------------------------------------
+# ---- intersection ------------------------------------------------------------------------------------------
 
 
 def intersect(shape: int, axes, center: Vec, size: Vec, o: Vec, d: Vec) -> Tensor:
     """Ray parameter t > 0.001 where o + t d enters the solid, inf where it misses; the origin lies outside.
 
-    `axes`, `center`, `size` are floats (one solid) or tensors that broadcast against the rays (many); `center` is
-    given in the solid's own axes.
+    `axes`, `center`, `size` are floats (one solid) or tensors that broadcast against the rays (many);
+    `center` is given in the solid's own axes.
     """
     o, d = into(axes, o), into(axes, d)
     o = (o[0] - center[0], o[1] - center[1], o[2] - center[2])

@@ -1,7 +1,8 @@
 """From a stage and a camera to a linear picture with exact depth: one set of rays gives colour, z and ids.
 
-Five rays go through each pixel. The one through its centre decides z, id and floor; the others only decide how
-much each surface covers of the pixel. They are shaded only where they differ from the centre, at edges and creases.
+Five rays go through each pixel. The one through its centre decides z, id and floor; the others only decide
+how much each surface covers of the pixel. They are shaded only where they differ from the centre, at edges
+and creases.
 """
 
 from typing import NamedTuple
@@ -23,9 +24,10 @@ _OTHERS = len(OFFSETS) - 1
 class Frame(NamedTuple):
     """Linear light `rgb` (3, H, W), `z` (H, W) metres, `floor` (H, W) bool and `cover`, `inside`, `near`.
 
-    With `chosen` solids: cover (H, W) is the share of the pixel they fill, inside whether its centre shows them,
-    near their z there or at the nearest of the pixel's other rays, inf where none meets them; rgb is then theirs
-    alone, multiplied by cover. `incident` is how bright a white surface would be in their place, on average.
+    With `chosen` solids: cover (H, W) is the share of the pixel they fill, inside whether its centre shows
+    them, near their z there or at the nearest of the pixel's other rays, inf where none meets them; rgb is
+    then theirs alone, multiplied by cover. `incident` is how bright a white surface would be in their place,
+    on average.
     """
 
     rgb: Tensor
@@ -95,8 +97,8 @@ def render(
 def _lit(
     lighting: Lighting, camera: Camera, surface: Surface, t, pixel, block, count: int, samples: int
 ) -> Tensor:
-    """(6, N): arriving light and mirrored light. Computed at pixel centres, smoothed, and handed to the other rays
-    of the surface nearby; only rays that find no such centre are lit on their own."""
+    """(6, N): arriving light and mirrored light. Computed at pixel centres, smoothed, and handed to the other
+    rays of the surface nearby; only rays that find no such centre are lit on their own."""
     height, width = camera.size
 
     def lit(i: Tensor, samples: int) -> Tensor:

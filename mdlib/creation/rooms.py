@@ -16,8 +16,9 @@ __all__ = ["Prop", "Room", "RoomWithProp", "render_prop", "render_room", "render
 
 
 class Room(NamedTuple):
-    """rgb (H, W, 3) uint8; z (H, W) float32 metres along the optical axis at the pixel centres; floor (H, W) bool,
-    True where a pixel's centre shows the floor plane itself; focal_px; camera_height_m; pitch_rad > 0 looks down."""
+    """rgb (H, W, 3) uint8; z (H, W) float32 metres along the optical axis at the pixel centres; floor (H, W)
+    bool, True where a pixel's centre shows the floor plane itself; focal_px; camera_height_m; pitch_rad > 0
+    looks down."""
 
     rgb: np.ndarray
     z: np.ndarray
@@ -28,8 +29,8 @@ class Room(NamedTuple):
 
 
 class RoomWithProp(NamedTuple):
-    """An empty room and the same view with a prop in it: its photograph rgb (H, W, 3) uint8, mask (H, W) float32,
-    the share of each pixel that the prop covers, and z (H, W) float32 metres."""
+    """An empty room and the same view with a prop in it: its photograph rgb (H, W, 3) uint8, mask (H, W)
+    float32, the share of each pixel that the prop covers, and z (H, W) float32 metres."""
 
     room: Room
     rgb: np.ndarray
@@ -40,15 +41,16 @@ class RoomWithProp(NamedTuple):
 def render_room(seed: int, size: tuple[int, int] = (224, 224)) -> Room:
     """Room number `seed` as a photograph of size (H, W) pixels; the same seed gives the same bytes.
 
-    The horizontal field of view is 55 to 65 degrees, the camera 1.4 to 1.7 m above the floor, and the picture's
-    centre is the optical axis. Raises ValueError for a size under 16 pixels.
+    The horizontal field of view is 55 to 65 degrees, the camera 1.4 to 1.7 m above the floor, and the
+    picture's centre is the optical axis. Raises ValueError for a size under 16 pixels.
     """
     plan = _planned(seed, size)
     return _photographed(seed, plan)[0]
 
 
 def render_room_with_prop(room_seed: int, prop_seed: int, size: tuple[int, int] = (224, 224)) -> RoomWithProp:
-    """Prop `prop_seed` ray-cast inside room `room_seed`: true occlusion, contact, shadow, reflection and bounce.
+    """Prop `prop_seed` ray-cast inside room `room_seed`: true occlusion, contact, shadow, reflection and
+    bounce.
 
     `room` is what `render_room` gives. The second photograph has the same exposure and other sensor noise.
     """
@@ -83,7 +85,7 @@ def _photographed(seed: int, plan: Plan) -> tuple[Room, Shot]:
 
 
 def _placed(solids: list[Solid], plan: Plan, rng: np.random.Generator) -> list[Solid]:
-    """The prop on free ground in view of the camera; where there is none, on the freest ground that was tried."""
+    """The prop on free ground in view of the camera, or where there is none on the best of the places tried."""
     camera, best, least = plan.camera, None, np.inf
     right, _, forward = camera.axes()
     reach = camera.size[1] / 2 / camera.focal_px  # half the picture's width at a depth of one metre

@@ -1,7 +1,7 @@
 """A room full of solids, and which of them a ray meets first.
 
-Camera rays skip a solid outside the rectangle that it can cover in the picture; all other rays (light, shadow,
-reflection) skip a whole group of solids, a chair say, whose bounding box they miss.
+Camera rays skip a solid outside the rectangle that it can cover in the picture; all other rays (light,
+shadow, reflection) skip a whole group of solids, a chair say, whose bounding box they miss.
 """
 
 import math
@@ -35,7 +35,7 @@ class Camera(NamedTuple):
         return np.array([[cy, 0.0, -sy], [-sy * sp, -cp, -cy * sp], [sy * cp, -sp, cy * cp]])
 
     def rays(self, dx: float = 0.0, dy: float = 0.0) -> Vec:
-        """Directions, three (H, W) tensors, through the pixel centres moved by (dx, dy) pixels; length 1 in z."""
+        """Directions, three (H, W) tensors, through the pixel centres moved by (dx, dy) pixels; 1 long in z."""
         right, down, forward = self.axes().tolist()
         height, width = self.size
         u = (torch.arange(width, dtype=torch.float32) + (0.5 + dx - self.center_px[0])) / self.focal_px
@@ -113,7 +113,7 @@ class Scene:
                 first += len(group)
 
     def first_hits(self, camera: Camera, offsets: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
-        """z in metres and ids, both (S, H, W), of the rays through each pixel at S offsets from its centre."""
+        """z in metres and ids, both (S, H, W), of the rays at S offsets from each pixel's centre."""
         directions = tuple(
             torch.stack(c) for c in zip(*(camera.rays(dx, dy) for dx, dy in offsets), strict=True)
         )
@@ -180,7 +180,7 @@ class Scene:
 
 
 def _divided(group: Sequence[Solid], rows: list[int]) -> list[list[int]]:
-    """The rows of a group's solids in parts of at most _LEAF, halved again and again along the longest side."""
+    """The rows of a group's solids in parts of at most _LEAF, halved repeatedly along the longest side."""
     if len(rows) <= _LEAF:
         return [rows]
     centers = np.array([group[r].center for r in rows])

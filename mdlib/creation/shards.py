@@ -17,6 +17,7 @@ from mdlib.creation.compose import Sprite, compose, make_sprite
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
 from mdlib.creation.sources import Background
 from mdlib.creation.statistics import Statistics
+from mdlib.creation.workers import stop_if_asked
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.shards import ShardWriter
@@ -41,6 +42,7 @@ def make_shard(folder: str, number: int) -> dict:
     path = Path(folder) / shard_name(number)
     comment = recipe.comment(Path(folder))
     if not path.exists():
+        stop_if_asked()
         workshop = _workshop(folder, comment)
         with ShardWriter(path, comment) as shard:
             for name, data in workshop.members(number):
@@ -107,6 +109,7 @@ class Workshop:
         z = None if background.z is None else torch.from_numpy(background.z.copy())[None, None]
         floor = None if background.floor is None else torch.from_numpy(background.floor.copy())[None, None]
         for start in range(0, len(placements), _BATCH):
+            stop_if_asked()
             part = placements[slice(start, start + _BATCH)]
             n = len(part)
             batch = compose(

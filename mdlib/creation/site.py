@@ -85,7 +85,7 @@ class Site:
         return self.stand(moved(solids, 0.0, (float(x), 0.0, float(z))), 0.08)
 
     def stand(self, solids: list[Solid], apart: float | None = None) -> bool:
-        """Adds solids that stand inside the room and, unless `apart` is None, so many metres from all others."""
+        """Adds solids that stand inside the room and, unless `apart` is None, that far from all others."""
         area = ground_of(solids)
         (x0, _, z0), (x1, _, z1) = self.low, self.high
         if area[0] < x0 or area[1] > x1 or area[2] < z0 or area[3] > z1:

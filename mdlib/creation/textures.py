@@ -1,8 +1,8 @@
 """Procedural surface colours: planks, tiles, brick, cloth, wood, wallpaper ..., filtered to the pixel.
 
-A texture is a function of a `Patch` (where on a face the points lie) and a `Material`; it returns linear RGB, a
-tuple of three tensors. Lines are integrated over the pixel's footprint and noise fades out when the footprint
-outgrows it, so that distant floors neither alias nor shimmer.
+A texture is a function of a `Patch` (where on a face the points lie) and a `Material`; it returns linear RGB,
+a tuple of three tensors. Lines are integrated over the pixel's footprint and noise fades out when the
+footprint outgrows it, so that distant floors neither alias nor shimmer.
 """
 
 import functools
@@ -19,7 +19,8 @@ _TILE = 256
 
 
 class Patch(NamedTuple):
-    """N points on faces: u, v in metres from the face's centre (v is up or away), w* the pixel's footprint there.
+    """N points on faces: u, v in metres from the face's centre (v is up or away), w* the pixel's footprint
+    there.
 
     hu, hv are half the face's sides in metres; `upright` says which points lie on faces that stand upright;
     `d` is the unit direction in which the camera sees the point.
@@ -36,10 +37,11 @@ class Patch(NamedTuple):
 
 
 class Material(NamedTuple):
-    """What a surface is made of; `colors` are linear RGB, their meaning and that of `scale` (metres) by `kind`.
+    """What a surface is made of; `colors` are linear RGB, their meaning and that of `scale` (metres) by
+    `kind`.
 
-    `gloss` is the share of light mirrored, `soft` the metres over which a box's edge is rounded in its shading,
-    `glow` the light it emits itself, as a multiple of its colour.
+    `gloss` is the share of light mirrored, `soft` the metres over which a box's edge is rounded in its
+    shading, `glow` the light it emits itself, as a multiple of its colour.
     """
 
     kind: str
@@ -57,7 +59,7 @@ def linear(red: float, green: float, blue: float) -> tuple[float, float, float]:
     return tuple(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).tolist())
 
 
-# ---- building blocks -------------------------------------------------------------------------------------------
+# ---- building blocks ---------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -66,7 +68,7 @@ def _tile() -> Tensor:
 
 
 def cell(i: Tensor, j: Tensor | int, seed: int) -> Tensor:
-    """A random number in [0, 1) for each pair of whole numbers (float tensors), the same wherever it is asked."""
+    """A random number in [0, 1) for each pair of whole numbers (float tensors), always the same one."""
     row = (i.long() * 37 + seed * 101) & (_TILE - 1)
     column = (j.long() if isinstance(j, Tensor) else j) + seed * 57 + row * 11
     return _tile()[row * _TILE + (column & (_TILE - 1))]

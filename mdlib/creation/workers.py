@@ -10,11 +10,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
 
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<pid>\d+)-[0-9a-f]+\.tmp")  # as ShardWriter names them
+
+
+_stop: Event | None = None  # of this process, where it is a worker
+
+
+class Stopped(Exception):
+    """A task was given up because nobody waits for its result."""
 
 
 class HereExecutor(Executor):
@@ -34,7 +42,7 @@ class HereExecutor(Executor):
 def executor_of(workers: int) -> Iterator[Executor]:
     """An executor of `workers` processes with one thread each; for 1 the calling process.
 
-    When the block is left by an exception the processes are stopped at once, in the middle of their tasks.
+    When the block is left by an exception, tasks under way end at their next `stop_if_asked`.
     """
     if workers == 1:
         threads = torch.get_num_threads()
@@ -44,18 +52,17 @@ def executor_of(workers: int) -> Iterator[Executor]:
         finally:
             torch.set_num_threads(threads)
         return
-    before = set(multiprocessing.active_children())
     # Started afresh: a forked copy of a process with running threads (torch, notebooks) can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stop,))
     try:
         yield pool
     except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
+        stop.set()  # not killed: a result cut off in the pipe would block the pool for ever
         raise
-    pool.shutdown()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterator:
@@ -104,7 +111,15 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _begin_worker() -> None:
+def stop_if_asked() -> None:
+    """For long tasks: raises Stopped when the creation that this worker belongs to has come to an end."""
+    if _stop is not None and _stop.is_set():
+        raise Stopped
+
+
+def _begin_worker(stop: Event) -> None:
+    global _stop
+    _stop = stop
     torch.set_num_threads(1)
     signal.signal(
         signal.SIGINT, signal.SIG_IGN

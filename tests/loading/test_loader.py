@@ -110,16 +110,25 @@ def test_a_damaged_sample_is_named_in_the_caller(tmp_path, make_dataset, options
         indices(loader)
 
 
-@pytest.mark.parametrize("options", [{"size": (12, 16)}, {"size": (10, 16)}, {"size": (24, 32)}])
-def test_smaller_pictures(hand_made, options):
+@pytest.mark.parametrize(
+    "size, decoded",
+    [
+        ((24, 32), (24, 32)),
+        ((20, 30), (24, 32)),
+        ((12, 16), (12, 16)),
+        ((10, 16), (12, 16)),
+        ((3, 4), (3, 4)),
+    ],
+)
+def test_smaller_pictures(hand_made, size, decoded):
     """Half size is decoded as such; any other is resized; depth is never averaged."""
     folder, truth = hand_made
     data = open_dataset(folder)
-    loader = make_loader(data, 60, **options)
+    loader = make_loader(data, 60, size=size)
     stored = next(iter(loader))
-    assert stored["fg_bg"].shape[2:] == ((12, 16) if options["size"] == (12, 16) else (24, 32))
+    assert stored["fg_bg"].shape[2:] == decoded
     batch = loader.to_float(stored)
-    assert {tensor.shape[2:] for tensor in batch.values()} == {options["size"]}
+    assert {tensor.shape[2:] for tensor in batch.values()} == {size}
     sample = truth["s000017"]
     means = sample["mask"].mean() / 255, sample["fg_bg"].mean() / 255, sample["bg"].mean() / 255
     for name, mean in zip(("mask", "fg_bg", "bg"), means, strict=True):

@@ -48,6 +48,7 @@ def test_folder_holds_two_files_and_the_extra(saved):
     assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
     config = json.loads((saved / "config.json").read_text())
     assert config == {"name": "conv2-mask", "options": {}, "dataset": "abc"}
+    assert len({path.stat().st_mode for path in saved.iterdir()}) == 1  # who may read one may read the other
 
 
 def test_names_are_listed_and_the_closest_is_offered():

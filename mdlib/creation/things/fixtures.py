@@ -1,4 +1,4 @@
-"""What hangs on walls and ceilings: pictures, screens, clocks, skirting, lamps; built in the frame of `openings`."""
+"""What hangs on walls and ceilings: pictures, screens, clocks, skirting, lamps; framed as in `openings`."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """Walls and what opens them: windows with their view, curtains, blinds and radiators; doors.
 
-Builders on walls work in the wall's own frame: x along the wall, y up from the floor, z = 0 its plane and the room
-towards -z. `Wall.put` carries the result to any of the four walls.
+Builders on walls work in the wall's own frame: x along the wall, y up from the floor, z = 0 its plane and the
+room towards -z. `Wall.put` carries the result to any of the four walls.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Wall(NamedTuple):
         return self.low[axis], self.high[axis]
 
     def put(self, solids: Sequence[Solid], at: float, gap: float = 0.0) -> list[Solid]:
-        """Solids of the wall's frame -> world, their origin at world coordinate `at`, `gap` metres off the wall."""
+        """Solids of the wall's frame -> world, their origin at coordinate `at`, `gap` metres off the wall."""
         yaw = {FRONT: 0.0, RIGHT: np.pi / 2, BACK: np.pi, LEFT: -np.pi / 2}[self.face]
         place = {
             FRONT: (at, 0.0, self.high[2] - gap), BACK: (at, 0.0, self.low[2] + gap),
@@ -61,7 +61,7 @@ def outside(rng: Rng, light: float, night: bool) -> Material:
 def window_frame(
     rng: Rng, width: float, low: float, high: float, material: Material, bars: tuple[int, int]
 ) -> list[Solid]:
-    """The frame around a pane from height `low` to `high`, divided into bars[0] x bars[1] lights, and its sill."""
+    """The frame of a pane from height `low` to `high`, divided into bars[0] x bars[1] lights, and its sill."""
     deep, bar = 0.07, 0.055
     middle, tall = (low + high) / 2, high - low
     solids = [

@@ -43,11 +43,14 @@ def _arm_pose(rng: Rng, side: int, h: float) -> tuple[np.ndarray, np.ndarray]:
     """Elbow and wrist relative to the shoulder, in metres; `side` is -1 or 1."""
     pose = pick(rng, ("down", "down", "down", "hip", "bent", "phone", "wave", "pocket", "point"))
     e, w = {
-        "down": ((0.035, -0.175, 0.01), (0.05, -0.33, -0.03)), "hip": ((0.11, -0.145, 0.05), (0.0, -0.245, -0.03)),
-        "bent": ((0.035, -0.17, 0.02), (0.0, -0.19, -0.15)), "phone": ((0.06, -0.16, -0.05), (0.01, -0.01, -0.09)),
-        "wave": ((0.15, -0.05, -0.02), (0.19, 0.11, -0.05)), "pocket": ((0.06, -0.17, 0.05), (0.01, -0.29, -0.01)),
+        "down": ((0.035, -0.175, 0.01), (0.05, -0.33, -0.03)),
+        "hip": ((0.11, -0.145, 0.05), (0.0, -0.245, -0.03)),
+        "bent": ((0.035, -0.17, 0.02), (0.0, -0.19, -0.15)),
+        "phone": ((0.06, -0.16, -0.05), (0.01, -0.01, -0.09)),
+        "wave": ((0.15, -0.05, -0.02), (0.19, 0.11, -0.05)),
+        "pocket": ((0.06, -0.17, 0.05), (0.01, -0.29, -0.01)),
         "point": ((0.08, -0.1, -0.13), (0.1, -0.04, -0.28)),
-    }[pose]  # fmt: skip
+    }[pose]
     wiggle = rng.normal(0, 0.008, (2, 3))
     scale = np.array([side, 1, 1]) * h
     return (np.array(e) + wiggle[0]) * scale, (np.array(w) + wiggle[1]) * scale
