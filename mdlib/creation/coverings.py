@@ -78,8 +78,8 @@ def _concrete(p: Patch, m: Material) -> Vec:
 
 def _terrazzo(p: Patch, m: Material) -> Vec:
     chips = grain(p.u, p.v, p.wu, p.wv, 0.025, 0.025, m.seed)
-    color = mix(_concrete(p, m), m.colors[1], ((chips - 0.45) * 6).clamp(0, 1))
-    return mix(color, m.colors[2], ((-chips - 0.55) * 6).clamp(0, 1))
+    color = mix(_concrete(p, m), m.colors[1], ((chips - 0.45) * 4).clamp(0, 0.6))
+    return mix(color, m.colors[2], ((-chips - 0.55) * 4).clamp(0, 0.6))
 
 
 def _brick(p: Patch, m: Material) -> Vec:
@@ -164,7 +164,7 @@ def _ceiling_grid(p: Patch, m: Material) -> Vec:
 
 COVERINGS: dict[str, Texture] = {
     "plain": _plain, "planks": _planks, "parquet": _parquet, "tiles": _tiles, "carpet": _carpet,
-    "ribs": _ribs, "concrete": _concrete, "terrazzo": _terrazzo, "brick": _brick, "plaster": _plaster, "stripes": _stripes,
-    "hoops": _hoops, "checks": _checks, "dots": _dots, "cloth": _cloth, "wainscot": _wainscot,
-    "ceiling_grid": _ceiling_grid,
+    "ribs": _ribs, "concrete": _concrete, "terrazzo": _terrazzo, "brick": _brick, "plaster": _plaster,
+    "stripes": _stripes, "hoops": _hoops, "checks": _checks, "dots": _dots, "cloth": _cloth,
+    "wainscot": _wainscot, "ceiling_grid": _ceiling_grid,
 }  # fmt: skip

@@ -28,7 +28,7 @@ _OFF = 2e-3  # metres that a ray starts above its surface
 
 
 class Decal(NamedTuple):
-    """A rectangle painted on a face of the room, in world metres: x, z on floor and ceiling, x or z, y else."""
+    """A rectangle painted on a face of the room, in metres: x, z on floor or ceiling, else x or z and y."""
 
     face: int
     u: tuple[float, float]
@@ -255,5 +255,5 @@ def smoothed(fields: Tensor, paint: Tensor, normals: Tensor, z: Tensor) -> Tenso
 
 
 def alike(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Whether points (paint, normals, z) may share their light: one material, one slope, one depth or nearly."""
+    """Whether points (paint, normals, z) may share their light: one material, one slope, about one depth."""
     return (a[0] == b[0]) & (dot(a[1], b[1]) > 0.9) & ((a[2] - b[2]).abs() < 0.04 * a[2])

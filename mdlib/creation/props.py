@@ -127,7 +127,7 @@ def _framed(camera: Camera, solids: list[Solid], size_px: int) -> Camera:
 
 
 def _spread(z: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """z with its gaps (inf) inside `wanted` filled from the nearest neighbour: the lens blurs edges outwards."""
+    """z with its gaps (inf) inside `wanted` filled from the nearest neighbour: a lens blurs outwards."""
     while (np.isinf(z) & wanted).any():
         wide = np.pad(z, 1, constant_values=np.inf)
         around = [wide[y : y + z.shape[0], x : x + z.shape[1]] for y in range(3) for x in range(3)]

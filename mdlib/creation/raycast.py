@@ -152,7 +152,7 @@ def into(axes, v: Vec) -> Vec:
 
 
 def _along_axis(axis: Vec, v: Vec):
-    """Their scalar product; most solids stand upright and straight: plain zeros and ones are worth skipping."""
+    """Their scalar product; most solids stand upright, so zeros and ones are worth skipping."""
     total = None
     for a, c in zip(axis, v, strict=True):
         if isinstance(a, float) and a == 0.0:

@@ -85,7 +85,7 @@ def _photographed(seed: int, plan: Plan) -> tuple[Room, Shot]:
 
 
 def _placed(solids: list[Solid], plan: Plan, rng: np.random.Generator) -> list[Solid]:
-    """The prop on free ground in view of the camera, or where there is none on the best of the places tried."""
+    """The prop on free ground in view of the camera, or, without any, on the best of the places tried."""
     camera, best, least = plan.camera, None, np.inf
     right, _, forward = camera.axes()
     reach = camera.size[1] / 2 / camera.focal_px  # half the picture's width at a depth of one metre

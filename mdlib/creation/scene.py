@@ -35,7 +35,7 @@ class Camera(NamedTuple):
         return np.array([[cy, 0.0, -sy], [-sy * sp, -cp, -cy * sp], [sy * cp, -sp, cy * cp]])
 
     def rays(self, dx: float = 0.0, dy: float = 0.0) -> Vec:
-        """Directions, three (H, W) tensors, through the pixel centres moved by (dx, dy) pixels; 1 long in z."""
+        """Directions, three (H, W) tensors, through the pixel centres moved by (dx, dy); 1 long in z."""
         right, down, forward = self.axes().tolist()
         height, width = self.size
         u = (torch.arange(width, dtype=torch.float32) + (0.5 + dx - self.center_px[0])) / self.focal_px

@@ -16,8 +16,6 @@ from pathlib import Path
 import torch
 
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<pid>\d+)-[0-9a-f]+\.tmp")  # as ShardWriter names them
-
-
 _stop: Event | None = None  # of this process, where it is a worker
 
 
@@ -57,12 +55,24 @@ def executor_of(workers: int) -> Iterator[Executor]:
     stop = context.Event()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stop,))
     try:
+        _start(pool)
         yield pool
     except BaseException:
         stop.set()  # not killed: a result cut off in the pipe would block the pool for ever
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start(pool: ProcessPoolExecutor) -> None:
+    """Start the processes so that Ctrl-C, which reaches the whole group, leaves their end to the parent."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool.submit(os.getpid)  # the first task starts all of them, and they inherit what is blocked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterator:
@@ -108,7 +118,11 @@ def _is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # gone by now, or not Linux
+        return True
+    return state not in "ZX"  # dead, but not yet collected by the process that inherited it
 
 
 def stop_if_asked() -> None:
@@ -121,9 +135,6 @@ def _begin_worker(stop: Event) -> None:
     global _stop
     _stop = stop
     torch.set_num_threads(1)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent stops its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

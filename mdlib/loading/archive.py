@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlib.loading import zipindex
+from mdlib.loading.kept_index import open_index
 from mdlib.loading.names import NameTable
 from mdlib.loading.positioned import read_exactly
+from mdlib.loading.zipindex import ENCRYPTED_FLAG, read_index
 
 MAX_MEMBER_BYTES = 64 << 20  # a picture is far smaller; what claims more is a mistake or a bomb
 _STORED, _DEFLATED = 0, 8
@@ -30,27 +31,36 @@ class Archive:
     """The members of the ZIP files `paths`, numbered in the order of the files and their directories.
 
     Safe under threads, fork and spawn: reads name their position, so that a descriptor inherited by fork is
-    as good as an own one, and a copy that was pickled opens its own.
+    as good as an own one, and a copy that was pickled opens its own. `keep_index` keeps the parsed directory
+    in a file beside each archive (see kept_index), for large archives that are opened again and again.
     """
 
-    def __init__(self, paths: Sequence[str | Path] | str | Path):
+    def __init__(self, paths: Sequence[str | Path] | str | Path, keep_index: bool = False):
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
-        self._indexes = [zipindex.read_index(path) for path in self.paths]
+        self._kept = keep_index
+        self._indexes = [(open_index if keep_index else read_index)(path) for path in self.paths]
         self._starts = [0, *accumulate(len(index.offset) for index in self._indexes)]
         self._stamps = [_stamp(os.stat(path)) for path in self.paths]
-        self._descriptors: list[int | None] = [None] * len(self.paths)
-        self._tables: list[NameTable | None] = [None] * len(self.paths)
-        self._lock = threading.Lock()
+        self._begin()
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __getstate__(self) -> dict:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_descriptors")}
+        own = {"_lock", "_descriptors", "_tables"} | ({"_indexes"} if self._kept else set())
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ |= state
-        self._lock, self._descriptors = threading.Lock(), [None] * len(self.paths)
+        if self._kept:  # mapped, so that all processes share one copy
+            self._indexes = [open_index(path) for path in self.paths]
+        self._begin()
+
+    def _begin(self) -> None:
+        """What each process has for itself."""
+        self._descriptors: list[int | None] = [None] * len(self.paths)
+        self._tables: list[NameTable | None] = [None] * len(self.paths)
+        self._lock = threading.Lock()
 
     def __del__(self):
         for fd in getattr(self, "_descriptors", ()):
@@ -63,7 +73,7 @@ class Archive:
 
     def names(self) -> list[str]:
         """All names; builds one Python string each, so for looking around, not for reading."""
-        return [index.name(i) for index in self._indexes for i in range(len(index.offset))]
+        return [name for index in self._indexes for name in index.all_names()]
 
     def name(self, i: int) -> str:
         """The name of member `i`."""
@@ -110,7 +120,7 @@ class Archive:
         part, k = self._locate(i)
         index = self._indexes[part]
         size, method = index.size.item(k), index.method.item(k)
-        if method or size > MAX_MEMBER_BYTES or index.flags.item(k) & zipindex.ENCRYPTED_FLAG:
+        if method or size > MAX_MEMBER_BYTES or index.flags.item(k) & ENCRYPTED_FLAG:
             self._refuse_unreadable(part, k)
         name = index.name_bytes(k)
         fixed = _LOCAL_HEADER + len(name)
@@ -171,7 +181,7 @@ class Archive:
     def _refuse_unreadable(self, part: int, k: int) -> None:
         index = self._indexes[part]
         what = f"{self.paths[part]}: member {index.name(k)!r}"
-        if index.flags[k] & zipindex.ENCRYPTED_FLAG:
+        if index.flags[k] & ENCRYPTED_FLAG:
             raise ValueError(f"{what} is encrypted; write the archive again without a password")
         if index.method[k] not in (_STORED, _DEFLATED):
             raise ValueError(

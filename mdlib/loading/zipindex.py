@@ -33,15 +33,22 @@ class ZipIndex(NamedTuple):
     method: np.ndarray  # uint16, 0 stored, 8 deflated
     flags: np.ndarray  # uint16, general purpose bits
     name_end: np.ndarray  # uint32, where each name ends in `names`
-    names: bytes  # all names one after the other
+    names: bytes | np.ndarray  # all names one after the other
     comment: bytes  # of the archive
 
     def name_bytes(self, i: int) -> bytes:
         start = self.name_end.item(i - 1) if i else 0
-        return self.names[start : self.name_end.item(i)]
+        return bytes(self.names[start : self.name_end.item(i)])
 
     def name(self, i: int) -> str:
         return self.name_bytes(i).decode("utf-8" if self.flags[i] & UTF8_FLAG else "cp437", "replace")
+
+    def all_names(self) -> list[str]:
+        text, ends = bytes(self.names), self.name_end.tolist()
+        if text.isascii():  # the same in both code pages
+            text = text.decode()
+            return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return [self.name(i) for i in range(len(ends))]
 
 
 class _Directory(NamedTuple):

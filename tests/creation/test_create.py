@@ -173,12 +173,12 @@ def command(out, pictures, **options):
 def stop_midway(words, out, ask):
     """Start the command, have `ask` stop it when the second shard is there, wait for it and its workers."""
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (out / shard_name(1)).exists():
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.005)
     ask(process)
-    message = process.communicate(timeout=30)[1]  # returns when the workers, too, have closed it
+    message = process.communicate(timeout=200)[1]  # returns when the workers, too, have closed it
     assert not (out / "dataset.json").exists()
     return process.returncode, message
 

@@ -362,3 +362,35 @@ def test_index_needs_no_object_per_member(tmp_path):
     path = write_zip(tmp_path / "a.zip", {"a": b"1", "b": b"2"})
     index = zipindex.read_index(path)
     assert all(isinstance(column, (np.ndarray, bytes)) for column in index)
+
+
+def test_kept_index_is_the_same_and_is_renewed(tmp_path, members):
+    path = write_zip(tmp_path / "a.zip", members, comment=b"remark")
+    fresh, kept = Archive(path), Archive(path, keep_index=True)
+    again = Archive(path, keep_index=True)
+    assert (tmp_path / "a.zip.index").is_file()
+    for ours in (kept, again, pickle.loads(pickle.dumps(again))):
+        assert ours.names() == fresh.names() and ours.comment() == b"remark"
+        found = ours.find_many(list(members)).tolist()
+        assert [ours.read(i, verify=True) for i in found] == list(members.values())
+    assert len(pickle.dumps(again)) < 2000  # the arrays do not travel
+    write_zip(path, {"other": b"1"})
+    assert Archive(path, keep_index=True).names() == ["other"]
+
+
+def test_damaged_kept_index_is_made_anew(tmp_path, members):
+    path = write_zip(tmp_path / "a.zip", members)
+    Archive(path, keep_index=True)
+    file = tmp_path / "a.zip.index"
+    content = file.read_bytes()
+    for damaged in (b"", b"rubbish" * 1000, content[:5000], content[:4096].replace(b"offset", b"offsat")):
+        file.write_bytes(damaged)
+        assert Archive(path, keep_index=True).names() == list(members)
+    assert file.read_bytes() == content
+
+
+def test_kept_index_of_a_folder_that_cannot_be_written(tmp_path, members):
+    path = write_zip(tmp_path / "a.zip", members)
+    (tmp_path / "a.zip.index").mkdir()  # stands in the way of the file, also for root
+    assert Archive(path, keep_index=True).names() == list(members)
+    assert not list(tmp_path.glob(".*.tmp"))

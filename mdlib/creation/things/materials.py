@@ -1,4 +1,4 @@
-"""Chance materials from palettes that people furnish with; colours are sRGB, as a colour picker shows them."""
+"""Chance materials from palettes that people furnish with; colours are sRGB, as colour pickers show them."""
 
 import numpy as np
 
@@ -11,12 +11,17 @@ WOODS = (
 )  # fmt: skip
 CLOTHS = (
     (70, 82, 100), (120, 125, 130), (58, 60, 64), (168, 152, 130), (196, 186, 170), (134, 62, 52),
-    (52, 88, 84),     (94, 108, 74), (190, 150, 72), (62, 72, 120), (156, 96, 88), (38, 44, 58), (110, 84, 66), (176, 116, 70),
-    (140, 150, 164), (98, 58, 84),
+    (52, 88, 84), (94, 108, 74), (190, 150, 72), (62, 72, 120), (156, 96, 88), (38, 44, 58), (110, 84, 66),
+    (176, 116, 70), (140, 150, 164), (98, 58, 84),
 )  # fmt: skip
 BRIGHT = (
     (200, 52, 44), (232, 170, 40), (46, 104, 176), (50, 140, 90), (232, 112, 44), (240, 240, 236),
-    (36, 38, 42),     (120, 190, 200), (206, 92, 128), (150, 160, 60), (244, 214, 120), (88, 60, 130),
+    (36, 38, 42), (120, 190, 200), (206, 92, 128), (150, 160, 60), (244, 214, 120), (88, 60, 130),
+)  # fmt: skip
+_CLOTHES = (  # nothing near the colours of skin
+    (200, 46, 42), (226, 190, 60), (46, 104, 176), (60, 130, 84), (240, 240, 238), (36, 38, 42),
+    (110, 170, 190), (190, 60, 110), (92, 66, 140), (70, 82, 100), (120, 126, 134), (134, 40, 48),
+    (52, 88, 84), (40, 52, 92), (150, 176, 210), (98, 58, 84), (84, 104, 72),
 )  # fmt: skip
 _CARDBOARDS = ((176, 134, 92), (196, 154, 110), (160, 118, 78), (208, 172, 128))
 
@@ -84,7 +89,7 @@ def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
             rng, ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84))
         )
         return Material("cloth", (shade(rng, color),), soft=0.02, seed=_seed(rng))
-    a, b = shade(rng, pick(rng, BRIGHT + CLOTHS)), shade(rng, pick(rng, BRIGHT))
+    a, b = shade(rng, pick(rng, _CLOTHES)), shade(rng, pick(rng, _CLOTHES))
     kind = pick(rng, ("cloth", "cloth", "cloth", "hoops", "checks", "dots"))
     return Material(kind, (a, b), scale=float(rng.uniform(0.05, 0.12)), soft=0.02, seed=_seed(rng))
 

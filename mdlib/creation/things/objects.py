@@ -49,8 +49,9 @@ def plant(rng: Rng) -> list[Solid]:
         for _ in range(int(rng.integers(12, 20))):  # upright blades
             turn, tall = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.95) * size
             x, z = (rng.uniform(0, 0.6) * pot_r * f for f in (np.cos(turn), np.sin(turn)))
-            solids.append(ball((1.5 * x, pot_h + tall * 0.46, 1.5 * z), (0.035 * size, tall / 2, 0.008), pick(rng, green),
-                               yaw=rng.uniform(0, np.pi), tilt=rng.uniform(-0.25, 0.25)))  # fmt: skip
+            center, radii = (1.5 * x, pot_h + tall * 0.46, 1.5 * z), (0.035 * size, tall / 2, 0.008)
+            turn, tilt = rng.uniform(0, np.pi), rng.uniform(-0.25, 0.25)
+            solids.append(ball(center, radii, pick(rng, green), yaw=turn, tilt=tilt))
     elif kind == 2:
         trunk, crown = rng.uniform(0.4, 0.8) * size, rng.uniform(0.26, 0.38) * size
         solids.append(cone((0, pot_h, 0), (0.03, pot_h + trunk, 0), 0.025, bark, 0.017))
@@ -194,12 +195,15 @@ def suitcase(rng: Rng) -> list[Solid]:
 def bag(rng: Rng) -> list[Solid]:
     """A rucksack."""
     cloth, trim = mat.fabric(rng, 0.1), Material("cloth", (linear(44, 44, 48),))
+    straps = [capsule((x, 0.44, 0.1), (1.2 * x, 0.12, 0.13), 0.018, trim) for x in (-0.1, 0.1)]
     return [
-        ball((0, 0.25, 0), (0.17, 0.25, 0.12), cloth), box((0, 0.12, 0), (0.29, 0.24, 0.2), cloth._replace(soft=0.06)),
-        box((0, 0.15, -0.12), (0.21, 0.17, 0.07), cloth._replace(soft=0.03)), capsule((-0.04, 0.51, 0), (0.04, 0.51, 0), 0.014, trim),
-        capsule((-0.1, 0.44, 0.1), (-0.12, 0.12, 0.13), 0.018, trim), capsule((0.1, 0.44, 0.1), (0.12, 0.12, 0.13), 0.018, trim),
+        ball((0, 0.25, 0), (0.17, 0.25, 0.12), cloth),
+        box((0, 0.12, 0), (0.29, 0.24, 0.2), cloth._replace(soft=0.06)),
+        box((0, 0.15, -0.12), (0.21, 0.17, 0.07), cloth._replace(soft=0.03)),
         box((0, 0.23, -0.157), (0.21, 0.012, 0.008), trim),
-    ]  # fmt: skip
+        capsule((-0.04, 0.51, 0), (0.04, 0.51, 0), 0.014, trim),
+        *straps,
+    ]
 
 
 def toy_ball(rng: Rng) -> list[Solid]:

@@ -61,7 +61,7 @@ def outside(rng: Rng, light: float, night: bool) -> Material:
 def window_frame(
     rng: Rng, width: float, low: float, high: float, material: Material, bars: tuple[int, int]
 ) -> list[Solid]:
-    """The frame of a pane from height `low` to `high`, divided into bars[0] x bars[1] lights, and its sill."""
+    """The frame of a pane from height `low` to `high`, divided into bars[0] x bars[1], and its sill."""
     deep, bar = 0.07, 0.055
     middle, tall = (low + high) / 2, high - low
     solids = [
@@ -83,7 +83,7 @@ def window_frame(
 def curtains(rng: Rng, width: float, top: float) -> list[Solid]:
     """Two gathered curtains that hang from a rod to the floor; the folds are cylinders."""
     cloth, metal = mat.fabric(rng, 0.15), mat.metal(rng)
-    solids = [capsule((-width / 2 - 0.3, top, -0.13), (width / 2 + 0.3, top, -0.13), 0.013, metal)]
+    solids = [capsule((-width / 2 - 0.3, top, -0.2), (width / 2 + 0.3, top, -0.2), 0.013, metal)]
     wide = rng.uniform(0.3, 0.5)
     for s in (-1, 1):
         x = s * (width / 2 + 0.22)
@@ -92,7 +92,7 @@ def curtains(rng: Rng, width: float, top: float) -> list[Solid]:
             r = rng.uniform(0.034, 0.046)
             place = x - s * k * 0.065
             solids.append(
-                cone((place, 0.02, -0.13 + 0.02 * (k % 2)), (place, top - 0.01, -0.13), r, cloth, r * 0.85)
+                cone((place, 0.02, -0.2 + 0.02 * (k % 2)), (place, top - 0.01, -0.2), r, cloth, r * 0.85)
             )
     return solids
 

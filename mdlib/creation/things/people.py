@@ -157,10 +157,7 @@ def person(rng: Rng) -> list[Solid]:
     neck = chest + (0, 0.1 * h, 0.005 * h)
     solids.append(cone(neck - (0, 0.02 * h, 0), neck + (0, 0.012 * h, 0), 0.07 * h * broad, top, 0.034 * h))
     if woman:
-        solids += [
-            ball(chest + (s * 0.037 * h, -0.008 * h, -deep * 0.6), (0.037 * h, 0.042 * h, 0.036 * h), top)
-            for s in (-1, 1)
-        ]
+        solids.append(ball(chest + (0, -0.008 * h, -0.45 * deep), (0.068 * h, 0.045 * h, 0.8 * deep), top))
     if bare:
         hem, wide = rng.uniform(0.26, 0.4) * h, rng.uniform(0.105, 0.15) * h * max(1.0, broad)
         solids.append(cone((0, hem, 0), (0, 0.57 * h, 0), wide, below, 0.088 * h * broad))

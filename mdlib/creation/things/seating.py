@@ -139,8 +139,10 @@ def sofa(rng: Rng, seats: int | None = None) -> list[Solid]:
     width, ground = inner + 2 * arm, rng.uniform(0.07, 0.15)
     seat, high = rng.uniform(0.4, 0.45), rng.uniform(0.74, 0.9)
     arm_top = rng.uniform(0.54, 0.66)
-    solids = [cone((sx * (width / 2 - 0.08), 0, sz * (depth / 2 - 0.08)), (sx * (width / 2 - 0.1), ground, sz * (depth / 2 - 0.1)), 0.02, foot, 0.03)
-              for sx in (-1, 1) for sz in (-1, 1)]  # fmt: skip
+    solids = []
+    for sx, sz in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        x, z = sx * (width / 2 - 0.1), sz * (depth / 2 - 0.1)
+        solids.append(cone((x + 0.02 * sx, 0, z + 0.02 * sz), (x, ground, z), 0.02, foot, 0.03))
     solids.append(
         box((0, (ground + seat - 0.12) / 2, 0), (width - 0.02, seat - 0.12 - ground, depth - 0.02), cloth)
     )

@@ -7,6 +7,16 @@ from mdlib.creation.things import materials as mat
 from mdlib.creation.things.materials import pick, shade
 
 Rng = np.random.Generator
+_PALE = (
+    (238, 236, 230), (232, 226, 214), (222, 224, 226), (240, 240, 240), (226, 218, 200), (206, 214, 212),
+    (214, 206, 196), (198, 208, 218), (234, 222, 206),
+)  # fmt: skip
+_STRONG = (
+    (62, 82, 100), (92, 112, 98), (150, 90, 70), (180, 150, 100), (60, 62, 68), (120, 136, 150),
+    (196, 176, 160), (76, 96, 88), (170, 120, 110), (110, 92, 120), (206, 186, 120),
+)  # fmt: skip
+_ACCENTS = ("paint", "paint", "brick", "boards", "stripes", "dots", "wainscot", "concrete")
+_ALL_AROUND = ("wainscot", "stripes", "dots", "paint", "brick", "concrete")
 
 
 def floor_surface(rng: Rng, office: bool) -> Material:
@@ -88,14 +98,10 @@ def ceiling_surface(rng: Rng, office: bool) -> Material:
 def wall_surface(rng: Rng, accent: bool) -> Material:
     """Mostly painted plaster; an accent wall has a stronger colour, brick, boards, panelling or wallpaper."""
     seed = int(rng.integers(1, 1000))
-    pale = shade(rng, pick(rng, ((238, 236, 230), (232, 226, 214), (222, 224, 226), (240, 240, 240), (226, 218, 200),
-                                 (206, 214, 212), (214, 206, 196), (198, 208, 218), (234, 222, 206))), 0.02)  # fmt: skip
+    pale, strong = shade(rng, pick(rng, _PALE), 0.02), shade(rng, pick(rng, _STRONG))
     if not accent and rng.random() < 0.8:
         return Material("plaster", (pale,), seed=seed)
-    strong = shade(rng, pick(rng, ((62, 82, 100), (92, 112, 98), (150, 90, 70), (180, 150, 100), (60, 62, 68), (120, 136, 150),
-                                   (196, 176, 160), (76, 96, 88), (170, 120, 110), (110, 92, 120), (206, 186, 120))))  # fmt: skip
-    kind = pick(rng, ("paint", "paint", "brick", "boards", "stripes", "dots", "wainscot", "concrete") if accent
-                else ("wainscot", "stripes", "dots", "paint", "brick", "concrete"))  # fmt: skip
+    kind = pick(rng, _ACCENTS if accent else _ALL_AROUND)
     if kind == "paint":
         return Material("plaster", (strong,), seed=seed)
     if kind == "brick":
