@@ -75,7 +75,7 @@ def _surfaces(site: Site, style: Style) -> tuple[Material, float]:
         site.faces[pick(rng, (FRONT, FRONT, LEFT, RIGHT))] = wall_surface(rng, accent=True)
     skirt = pick(rng, (Material("plain", (linear(238, 237, 233),)), mat.wood(rng, 0.0)))
     height = float(rng.uniform(0.06, 0.13))
-    site.trim += fixtures.skirting(list(site.walls.values()), skirt, height)
+    site.decals += fixtures.skirting(list(site.walls.values()), skirt, height)
     return skirt, height
 
 

@@ -206,15 +206,17 @@ class Lighting:
         shade = (0.25 + 1.2 * t).clamp_max(1.0)
         light = [c * shade for c in light]
         result = [color[k] * light[k] + (self.glow[k][ids] * ~shell if panes else 0) for k in range(3)]
-        for decal in self.stage.decals:
-            axis = decal.face // 2
-            u, v = p[2 if axis == 0 else 0], p[2 if axis == 1 else 1]
-            inside = shell & (face == decal.face) & (u > decal.u[0]) & (u < decal.u[1])
-            inside = inside & (v > decal.v[0]) & (v < decal.v[1])
-            material, share = mean_color(decal.material), float(panes) * decal.material.glow
-            for k in range(3):
-                value = material[k] * (share if decal.material.glow else light[k])
-                result[k] = torch.where(inside, value, result[k])
+        for number in range(6):
+            decals = [decal for decal in self.stage.decals if decal.face == number]
+            i = (shell & (face == number)).nonzero()[:, 0] if decals else None
+            axis = number // 2
+            for decal in decals:
+                u, v = p[2 if axis == 0 else 0][i], p[2 if axis == 1 else 1][i]
+                inside = (u > decal.u[0]) & (u < decal.u[1]) & (v > decal.v[0]) & (v < decal.v[1])
+                on = i[inside]
+                glow = decal.material.glow
+                for k, value in enumerate(mean_color(decal.material)):
+                    result[k][on] = value * glow * float(panes) if glow else value * light[k][on]
         return result
 
 

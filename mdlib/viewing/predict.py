@@ -31,10 +31,10 @@ class Prediction(NamedTuple):
 class Predictor:
     """A network that takes pictures of any size and gives back arrays of that size.
 
-    A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network, and the result is
+    A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network, and the result
     enlarged again (bilinear); smaller pictures are used as they are. More pixels than in training make
-    masks better and depth slightly worse: a network of 128 px reached a mask IoU of 0.76 at `max_side`
-    128 and 0.93 at 512, and a mean depth error of 0.025 and 0.036, on the same drawn rooms of 512 px.
+    masks better and depth slightly worse: a network trained at 128 px reached a mask IoU of 0.76 with
+    `max_side` 128 and 0.93 with 512, and a depth error of 0.025 and 0.036, on drawn rooms of 512 px.
     Deterministic; the network's training mode is not changed.
     """
 

@@ -41,7 +41,9 @@ def test_depth_of_a_sphere_and_a_cylinder_is_exact():
     flat = o - (0.7, 0, 4.0)
     a, b = d[..., 0] ** 2 + d[..., 2] ** 2, d[..., 0] * flat[0] + d[..., 2] * flat[2]
     root = b * b - a * (flat[0] ** 2 + flat[2] ** 2 - 0.0625)
-    z = np.minimum(z, np.where(root > 0, (-b - np.sqrt(root.clip(0))) / a, np.inf))
+    to_post = (-b - np.sqrt(root.clip(0))) / a
+    height = o[1] + to_post * d[..., 1]
+    z = np.minimum(z, np.where((root > 0) & (height > 0) & (height < 2.6), to_post, np.inf))
     inside = frame.inside.numpy()
     assert (inside == np.isfinite(z)).mean() > 0.999 and inside.sum() > 300
     both = inside & np.isfinite(z)
@@ -75,8 +77,9 @@ def test_cover_is_the_share_of_the_pixel():
     expected = np.clip(np.arange(64) + 1 - edge, 0, 1)[None]
     right = 32 + 56 * 1.015 / 2.995
     expected = np.minimum(expected, np.clip(right - np.arange(64), 0, 1)[None])
-    assert np.abs(frame.cover.numpy() - expected).max() <= 1 / len(OFFSETS)
-    assert frame.cover.unique().numel() > 2
+    cover = frame.cover.numpy()[20:44]  # the rows between floor and ceiling
+    assert np.abs(cover - expected).max() <= 1 / len(OFFSETS)
+    assert len(np.unique(cover)) > 2
 
 
 def test_a_cut_out_draws_only_its_own_solids():
@@ -89,7 +92,7 @@ def test_a_cut_out_draws_only_its_own_solids():
 
 
 def test_things_throw_shadows_on_the_floor():
-    """Right under a board below the lamp it is darker than without the board; far away nothing changes much."""
+    """Under a board below the lamp it is darker than without the board; far away little changes."""
     board = box((0, 1.2, 3.0), (0.8, 0.02, 0.8), GRAY)
     floor = tuple(torch.tensor(c) for c in ([0.0, 1.8], [0.0, 0.0], [3.0, 5.8]))
     up = tuple(torch.tensor([c, c]) for c in (0.0, 1.0, 0.0))

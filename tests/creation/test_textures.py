@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mdlib.creation.patterns import TEXTURES
-from mdlib.creation.textures import Material, Patch, cell, grain, lines, linear, mix, noise, within
+from mdlib.creation.textures import Material, Patch, cell, grain, linear, lines, mix, noise, within
 
 
 def patch(n=400, w=0.002):

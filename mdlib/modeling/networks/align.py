@@ -90,11 +90,12 @@ def solve(matrix: Tensor, right: Tensor) -> Tensor:
 
     By elimination, written out: exporters do not know `torch.linalg.solve`.
     """
-    rows = list(torch.cat([matrix, right[..., None]], 2).unbind(1))
-    for i in range(len(rows)):
-        pivot = rows[i] / rows[i][:, i : i + 1]
-        rows = [pivot if j == i else row - row[:, i : i + 1] * pivot for j, row in enumerate(rows)]
-    return torch.stack([row[:, -1] for row in rows], 1)
+    augmented = torch.cat([matrix, right[..., None]], 2)  # (B, n, n + 1)
+    for i, unit in enumerate(torch.eye(matrix.shape[1], device=matrix.device)[..., None]):
+        pivot = augmented[:, i : i + 1] / augmented[:, i : i + 1, i : i + 1]
+        # Subtracts the pivot from all rows so that column i vanishes; row i itself becomes the pivot.
+        augmented = augmented - (augmented[:, :, i : i + 1] - unit) * pivot
+    return augmented[..., -1]
 
 
 def warp(picture: Tensor, motion: Tensor) -> Tensor:
