@@ -143,6 +143,8 @@ def _train(arguments: list[str]) -> None:
     validation = make_loader(sets["new_both"], **common)
     fitted = Trainer(config, new_model(config), lambda stage: (train, validation)).fit()
     _print_paths([fitted.run])
+    if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
+        sys.exit(STOPPED)
 
 
 def _evaluate(arguments: list[str]) -> None:

@@ -62,10 +62,10 @@ class Archive:
         self._tables: list[NameTable | None] = [None] * len(self.paths)
         self._lock = threading.Lock()
 
-    def __del__(self):
+    def __del__(self, close=os.close):  # bound here: at the end of the program modules are gone already
         for fd in getattr(self, "_descriptors", ()):
             if fd is not None:
-                os.close(fd)
+                close(fd)
 
     def comment(self, part: int = 0) -> bytes:
         """The comment of the archive file number `part`."""

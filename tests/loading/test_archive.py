@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import threading
 import zipfile
 import zlib
@@ -394,3 +396,9 @@ def test_kept_index_of_a_folder_that_cannot_be_written(tmp_path, members):
     (tmp_path / "a.zip.index").mkdir()  # stands in the way of the file, also for root
     assert Archive(path, keep_index=True).names() == list(members)
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_an_archive_left_open_at_the_end_of_a_program_is_silent(shard):
+    code = f"from mdlib.loading.archive import Archive; kept = Archive({str(shard)!r}); kept.read(0)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -30,12 +30,15 @@ def align(bg: Tensor, fg_bg: Tensor) -> Tensor:
     """
     with torch.autocast(bg.device.type, enabled=False):
         bg, fg_bg = bg.float(), fg_bg.float()
-        coarse = LEVELS[0][0]
-        first_gain, first_offset = match_colours(F.avg_pool2d(bg, coarse), F.avg_pool2d(fg_bg, coarse))
+        finest, coarsest = LEVELS[-1][0], LEVELS[0][0] // LEVELS[-1][0]
+        fine, fine_target = F.avg_pool2d(bg, finest), F.avg_pool2d(fg_bg, finest)
+        first_gain, first_offset = match_colours(
+            F.avg_pool2d(fine, coarsest), F.avg_pool2d(fine_target, coarsest)
+        )
         gain, offset = first_gain, first_offset
         motion = torch.eye(3, device=bg.device).expand(bg.shape[0], 3, 3)
         for factor, steps in LEVELS:
-            small, target = F.avg_pool2d(bg, factor), F.avg_pool2d(fg_bg, factor)
+            small, target = F.avg_pool2d(fine, factor // finest), F.avg_pool2d(fine_target, factor // finest)
             for _ in range(steps):
                 moved = warp(gain * small + offset, motion)
                 motion = motion @ motion_step(moved.mean(1, keepdim=True), target.mean(1, keepdim=True))

@@ -74,6 +74,8 @@ class Compare(nn.Module):
 def local_similarity(query: Tensor, key: Tensor, radius: int) -> Tensor:
     """Cosine of each query (B, C, h, w) with the keys up to `radius` away -> (B, (2 radius + 1)^2, h, w)."""
     height, width = query.shape[-2:]
+    # Channels last is what the convolutions want; these sums over channels are 5 times slower in it.
+    query, key = query.contiguous(), key.contiguous()
     query = F.normalize(query, dim=1, eps=1e-6)
     key = F.pad(F.normalize(key, dim=1, eps=1e-6), (radius,) * 4)  # outside of the picture: similarity 0
     shifts = range(2 * radius + 1)
@@ -132,11 +134,10 @@ class MaskDecoder(nn.Module):
         self.refine = nn.Sequential(nn.BatchNorm2d(m1), nn.ReLU(inplace=True), conv_bn_relu(m1, m1))
         self.head = nn.Conv2d(m1, 4, 3, padding=1)
 
-    def forward(self, scales: list[Tensor], pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
         at2, at4, at8, at16 = scales
-        edges = self.edges(F.pixel_unshuffle(pictures, 2))
         features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
-        features = self.refine(self.below(features) + edges)
+        features = self.refine(self.below(features) + self.edges(blocks))
         return F.pixel_shuffle(self.head(features), 2), features
 
 
@@ -214,7 +215,8 @@ class MDNet(MaskDepthNet):
             scales.append(compare(*halves(both)))
         scales[-1] = self.context(scales[-1])
         # Where the alignment failed, the original is the better witness: the last layers see both.
-        pictures = torch.cat([fg_bg, bg, (fg_bg - bg).abs(), (fg_bg - original).abs()], 1)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-        mask_logits, mask_features = self.mask_decoder(scales, pictures)
+        fg_bg, bg, original = (F.pixel_unshuffle(x, 2) for x in (fg_bg, bg, original))  # (B, 12, H/2, W/2)
+        blocks = torch.cat([fg_bg, bg, (fg_bg - bg).abs(), (fg_bg - original).abs()], 1)
+        blocks = blocks.contiguous(memory_format=torch.channels_last)
+        mask_logits, mask_features = self.mask_decoder(scales, blocks)
         return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))
