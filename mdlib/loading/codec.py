@@ -133,10 +133,15 @@ def decode_jpegs_on(data: list[torch.Tensor], device: torch.device) -> torch.Ten
 def _shrunk(img: np.ndarray, factor: int) -> np.ndarray:
     if img.dtype.itemsize == 2:
         return img[factor // 2 :: factor, factor // 2 :: factor]
-    total = np.zeros((img.shape[0] // factor, img.shape[1] // factor, *img.shape[2:]), np.uint16)
-    for y in range(factor):
-        for x in range(factor):
-            total += img[y::factor, x::factor]
+    height, width = img.shape[0] // factor, img.shape[1] // factor
+    lines = img.reshape(height, factor, -1)  # whole rows are added first, which are contiguous
+    rows = lines[:, 0].astype(np.uint16)
+    for y in range(1, factor):
+        rows += lines[:, y]
+    columns = rows.reshape(height, width, factor, *img.shape[2:])
+    total = columns[:, :, 0] + columns[:, :, 1]
+    for x in range(2, factor):
+        total += columns[:, :, x]
     return (total + factor * factor // 2) // (factor * factor)
 
 
