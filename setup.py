@@ -36,7 +36,7 @@ extras = {
     "dask": ["dask>=2024.1", "distributed>=2024.1"],
     "remote": ["fsspec>=2023.10"],
     "export": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"],
-    "bench": ["psutil>=5.9"],
+    "bench": ["psutil>=5.9", "webdataset>=0.2.86", "datasets>=2.19", "litdata>=0.2.30"],
 }
 extras["test"] = [
     *extras["train"],
