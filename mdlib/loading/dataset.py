@@ -124,16 +124,9 @@ class SceneDataset:
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
-        store = self._store
-        batch = {
-            kind: store.encoded(kind, rows)
-            if encoded and kind == "fg_bg"
-            else store.pictures(kind, rows, reduce, empty)
-            for kind in store.members
-        }
-        batch["bg_index"] = torch.from_numpy(store.bg[rows])
-        batch["index"] = torch.from_numpy(indices)
-        return batch
+        pictures = self._store.batch(rows, reduce=reduce, empty=empty, encoded=encoded)
+        numbers = {"bg_index": self._store.bg[rows], "index": indices}
+        return pictures | {name: torch.from_numpy(column) for name, column in numbers.items()}
 
 
 class Samples(Sequence):
