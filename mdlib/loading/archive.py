@@ -78,6 +78,7 @@ class Archive:
         file = Path(tempfile.gettempdir()) / f"mdlib-{os.getpid()}-{secrets.token_hex(4)}.index"
         try:
             write_index(file, self._index, b"", {"archives": self._stamps})
+            self._index = map_index(file, {"archives": self._stamps})[0]
         except OSError:
             return None
         weakref.finalize(self, _remove_own, file, os.getpid())
@@ -182,12 +183,16 @@ class Archive:
         Members that follow one another in their archive are read at once.
         """
         numbers = np.asarray(numbers, np.int64)
-        parts = np.searchsorted(self._starts, numbers, side="right") - 1
-        descriptors = np.full(len(self.paths), -1)
-        for part in np.unique(parts).tolist():
+        if not len(numbers):
+            return []
+        parts = np.searchsorted(self._starts[1:], numbers, side="right")
+        descriptors = np.zeros(len(self.paths), np.int64)
+        for part in set(parts.tolist()):
             descriptors[part] = self._descriptor(part)
-        found = read_plain(self._index, numbers, descriptors[parts])
-        return [self.read(int(i)) if data is None else data for i, data in zip(numbers, found, strict=True)]
+        data, right = read_plain(self._index, numbers, descriptors[parts])
+        for k in np.flatnonzero(~right).tolist():
+            data[k] = self.read(int(numbers[k]))
+        return data
 
     def check(self) -> list[str]:
         """Read every member and compare its CRC-32; one sentence for each that is damaged."""

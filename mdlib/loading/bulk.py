@@ -4,61 +4,68 @@ Members that lie next to each other, as the pictures of one sample do, are read 
 """
 
 import os
+from itertools import repeat
 from operator import getitem
 
 import numpy as np
 
-from mdlib.loading.zipindex import ENCRYPTED_FLAG, LOCAL_HEADER, MAX_MEMBER_BYTES, STORED, ZipIndex, unaligned
+from mdlib.loading.zipindex import ENCRYPTED_FLAG, LOCAL_HEADER, MAX_MEMBER_BYTES, STORED, ZipIndex
 
-_SIGNATURE = 0x04034B50  # of a local header
+_SIGNATURE = 0x04034B50
+_HEAD = np.dtype(
+    {
+        "names": ["signature", "name", "extra"],  # of a local header; the last two are lengths
+        "formats": ["<u4", "<u2", "<u2"],
+        "offsets": [0, 26, 28],
+        "itemsize": LOCAL_HEADER,
+    }
+)
 _GAP = 64  # bytes between two members (a data descriptor, say) that are rather read than skipped
 
 
-def read_plain(index: ZipIndex, numbers: np.ndarray, descriptors: np.ndarray) -> list[bytes | None]:
+def read_plain(
+    index: ZipIndex, numbers: np.ndarray, descriptors: np.ndarray
+) -> tuple[list[bytes], np.ndarray]:
     """The bytes of the members `numbers` (int64), the k-th from the open file `descriptors[k]`.
 
-    Only what is plainly there is read: stored, not encrypted, of an allowed size, with the name in its local
-    header that the directory gives it, and no extra field. None stands for every other member.
+    Also returns for which of them these are right (bool): what is stored, not encrypted, of an allowed size,
+    has no extra field in its local header, and the name there that the directory gives it.
     """
-    if not len(numbers):
-        return []
     offset, size = index.offset[numbers], index.size[numbers].astype(np.int64)
     name_end = index.name_end[numbers].astype(np.int64)
-    name_start = np.where(numbers > 0, index.name_end[numbers - 1], 0).astype(np.int64)
-    head = LOCAL_HEADER + name_end - name_start
-    plain = (index.method[numbers] == STORED) & (size <= MAX_MEMBER_BYTES)
-    plain &= index.flags[numbers] & ENCRYPTED_FLAG == 0
+    name_start = index.name_end[numbers - 1].astype(np.int64)
+    name_start[numbers == 0] = 0
+    body = offset + (LOCAL_HEADER + name_end - name_start)
+    end = body + size
+    right = (index.method[numbers] == STORED) & (size <= MAX_MEMBER_BYTES)
+    right &= index.flags[numbers] & ENCRYPTED_FLAG == 0
 
-    end = offset + head + size
     gap = offset[1:] - end[:-1]
-    follows = (descriptors[1:] == descriptors[:-1]) & (gap >= 0) & (gap <= _GAP) & plain[1:] & plain[:-1]
-    run = np.concatenate([[0], np.cumsum(~follows)])  # of members that are read together
-    first = np.flatnonzero(np.concatenate([[True], ~follows]))
-    length = np.where(plain[first], np.concatenate([end[first[1:] - 1], end[-1:]]) - offset[first], 0)
-    read = map(os.pread, descriptors[first].tolist(), length.tolist(), offset[first].tolist())
-    blocks = list(map(list(read).__getitem__, run.tolist()))
+    follows = (descriptors[1:] == descriptors[:-1]) & (gap >= 0) & (gap <= _GAP) & right[1:] & right[:-1]
+    first = np.flatnonzero(np.concatenate([[True], ~follows]))  # of the members that are read together
+    last = np.concatenate([first[1:], [len(numbers)]]) - 1
+    length = np.where(right[first], end[last] - offset[first], 0)
+    blocks = list(map(os.pread, descriptors[first].tolist(), length.tolist(), offset[first].tolist()))
+    if follows.any():
+        run = np.repeat(np.arange(len(first)), last - first + 1)
+        blocks, start = [blocks[k] for k in run.tolist()], offset[first][run]
+    else:
+        start = offset
 
-    at = offset - offset[first][run]
-    body = at + head
-    heads = b"".join(map(getitem, blocks, map(slice, at.tolist(), body.tolist())))
-    data = list(map(getitem, blocks, map(slice, body.tolist(), (body + size).tolist())))
-    plain &= np.fromiter(map(len, data), np.int64, len(data)) == size
-    if len(heads) != head.sum():  # a file that ends too early
-        return [None] * len(numbers)
-    plain &= _as_promised(heads, head, name_start, index.names)
-    return [one if good else None for one, good in zip(data, plain.tolist(), strict=True)]
+    at, body, end = ((place - start).tolist() for place in (offset, body, end))
+    named = [place + LOCAL_HEADER for place in at]
+    data = list(map(getitem, blocks, map(slice, body, end)))
+    right &= np.fromiter(map(len, data), np.int64, len(data)) == size
+    heads = b"".join(map(getitem, blocks, map(slice, at, named)))
+    names = b"".join(map(getitem, blocks, map(slice, named, body)))
+    promised = map(getitem, repeat(index.names.data), map(slice, name_start.tolist(), name_end.tolist()))
+    if names != b"".join(promised) or len(heads) != LOCAL_HEADER * len(numbers):
+        right[:] = False  # one of them at least; reading them one by one will tell which
+        return data, right
+    return data, right & _heads_fit(heads, name_end - name_start)
 
 
-def _as_promised(heads: bytes, head: np.ndarray, name_start: np.ndarray, names: np.ndarray) -> np.ndarray:
-    """Whether each local header, `head` bytes long, has the signature, no extra field and the right name."""
-    at = np.cumsum(head) - head
-    words = unaligned(heads, "<u4")
-    good = (words[at] == _SIGNATURE) & (
-        words[at + 26] == head - LOCAL_HEADER
-    )  # extra length 0 in the upper half
-    text = np.frombuffer(heads, np.uint8)
-    promised = np.repeat(name_start - at - LOCAL_HEADER, head) + np.arange(len(text))
-    same = text == names[np.maximum(promised, 0)]
-    fixed = (at[:, None] + np.arange(LOCAL_HEADER)).reshape(-1)
-    same[fixed] = True
-    return good & np.logical_and.reduceat(same, at)
+def _heads_fit(heads: bytes, name_length: np.ndarray) -> np.ndarray:
+    """Whether each local header has its signature, the name's length, and no extra field."""
+    table = np.frombuffer(heads, _HEAD)
+    return (table["signature"] == _SIGNATURE) & (table["name"] == name_length) & (table["extra"] == 0)
