@@ -120,8 +120,8 @@ class SceneDataset:
         """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures.
 
         `reduce` = 2, 4 or 8 decodes at that fraction of the size; `empty(shape, dtype)` provides the memory;
-        `encoded` leaves to `to_device` what a GPU does better: `fg_bg` is a list of tensors of JPEG bytes, and
-        of a live data set there are only the numbers of the samples.
+        `encoded` leaves to `to_device` what a GPU does better: `fg_bg` is a list of tensors of JPEG bytes,
+        and of a live data set there are only the numbers of the samples.
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
@@ -130,10 +130,8 @@ class SceneDataset:
         batch["index"] = torch.from_numpy(indices)
         return batch
 
-    def to_device(
-        self, batch: dict, device: str | torch.device, reduce: int = 1
-    ) -> dict[str, torch.Tensor]:
-        """A batch of `batch` on `device`, with what `encoded` left to do done there; `reduce` as given there."""
+    def to_device(self, batch: dict, device: str | torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
+        """A batch that `batch` gave, on `device`, with what was left to do done; `reduce` as it was there."""
         return self._store.to_device(batch, torch.device(device), reduce)
 
 

@@ -32,7 +32,7 @@ class BaseStore(ABC):
     def __post_init__(self):
         """What each process has for itself, and what no copy takes along."""
         self._backgrounds: torch.Tensor | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __getstate__(self) -> dict:
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
