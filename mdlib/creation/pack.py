@@ -144,7 +144,7 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
     boxes = []
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        gray = store.batch(part, [kind for kind in store.members if kind != "fg_bg"])
+        gray = store.tensors(part, kinds=[kind for kind in store.members if kind != "fg_bg"])
         masks = gray["mask"][:, 0].numpy()
         depths = gray["depth"][:, 0].numpy() if "depth" in gray else None
         for k, row in enumerate(part.tolist()):

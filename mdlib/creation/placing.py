@@ -125,7 +125,9 @@ def place_all(
                         f"--placements or a larger --size"
                     )
                 taken.add((x, y, height))
-                rows.append((sample, bg, fg, flip, x, y, round(height / ground.size[0], 6), z, own_seed))
+                # As rounded as in the table: what is composed from the table later has the same pixels.
+                scale, z = round(height / ground.size[0], 6), round(z, 3)
+                rows.append((sample, bg, fg, flip, x, y, scale, z, own_seed))
                 sample += 1
     columns = zip(*rows, strict=True)
     return Placements(*(np.array(c, kind) for c, kind in zip(columns, _KINDS, strict=True)))

@@ -120,7 +120,7 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     info["size"] = list(_picture(path, archive, int(found.members["fg_bg"][0])).shape[:2])
     columns = {"sample": np.array([name.encode("utf-8", "surrogateescape") for name in found.samples])}
     store = Store(
-        path, info, archive, found.members, found.bg_members[used], columns, bg.astype(np.int64), fg
+        path, info, columns, bg.astype(np.int64), fg, archive, found.members, found.bg_members[used]
     )
     _set_tables(store, layout)
     _check_pairs(store)
@@ -187,7 +187,7 @@ def _check_pairs(store: Store) -> None:
     chosen = np.unique(np.linspace(0, len(store.bg_members) - 1, _CHECKED_BACKGROUNDS).astype(int))
     first, last = (np.searchsorted(store.bg[order], chosen, side) for side in ("left", "right"))
     for row in np.unique(order[np.concatenate([first, last - 1])]).tolist():
-        sample = {kind: pictures[0].numpy() for kind, pictures in store.batch(np.array([row])).items()}
+        sample = {kind: pictures[0].numpy() for kind, pictures in store.tensors(np.array([row])).items()}
         fg_bg, outside = sample["fg_bg"].transpose(1, 2, 0), sample["mask"][0] == 0
         number = int(store.bg[row])
         what = f"sample {store.columns['sample'][row].decode()}"

@@ -26,12 +26,12 @@ class ShardWriter:
         self._zip.comment = self.comment
         return self
 
-    def add(self, name: str, data: bytes) -> None:
-        """Append one member."""
+    def add(self, name: str, data: bytes, deflate: bool = False) -> None:
+        """Append one member, as it is or, for text, deflated."""
         info = zipfile.ZipInfo(name, _TIME)
         info.external_attr = 0o644 << 16
         info.create_system = 3  # the same on every platform
-        self._zip.writestr(info, data)
+        self._zip.writestr(info, data, zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED, 9)
 
     def __exit__(self, kind, error, trace) -> None:
         try:
