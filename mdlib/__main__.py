@@ -185,6 +185,18 @@ def _predict(arguments: list[str]) -> None:
     _print_paths(write_prediction(config.out, bg_img, fg_bg_img, prediction))
 
 
+def _summary(arguments: list[str]) -> None:
+    from mdlib.viewing.commands import SummaryConfig, summary_command
+
+    print(summary_command(_parse(SummaryConfig, "summary", arguments, PositionalRequiredArgs)), end="")
+
+
+def _draw(arguments: list[str]) -> None:
+    from mdlib.viewing.commands import DrawConfig, draw_command
+
+    print(draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)))
+
+
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "create": ("make a data set from rooms and cut-outs", _create),
     "pack": ("make a data set of archives of another project", _pack),
@@ -194,6 +206,8 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "train": ("train a network on a data set, or go on with it", _train),
     "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
     "predict": ("mask and depth of any two pictures of the same place", _predict),
+    "summary": ("print the layers of a network and what a prediction costs", _summary),
+    "draw": ("draw how a network calculates, or where it looks", _draw),
 }
 
 USAGE = """usage: python -m mdlib COMMAND ...
