@@ -12,6 +12,7 @@ _HOMES = {
     "make_loader": "mdlib.loading.loader",
     "CreateConfig": "mdlib.creation.config",
     "create": "mdlib.creation.create",
+    "live_dataset": "mdlib.creation.live",
     "create_model": "mdlib.modeling.registry",
     "model_names": "mdlib.modeling.registry",
     "load_model": "mdlib.modeling.registry",

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mdlib.creation import manifest, recipe
+from mdlib.creation.live import open_stored_or_live
 from mdlib.loading.archive import Archive
-from mdlib.loading.dataset import open_dataset
 
 _MAX_LISTED = 5
 
@@ -20,14 +20,14 @@ def info(path: str | Path, check: bool = False) -> str:
         raise FileNotFoundError(
             f"{path} is not finished: {manifest.progress(path)}. Run the same create command again to go on."
         )
-    content = open_dataset(path).info
+    content = open_stored_or_live(path).info
     lines = [str(path), *_counts(content), _depth(content)]
     for kind, name in (("backgrounds", "places"), ("cutouts", "things")):
         lines += _duplicates(content[kind], name)
     lines += _statistics(content)
     lines.append(f"  id {content['id']}")
     if check:
-        _compare(path, content["shards"])
+        _compare(path, content["shards"] + ([content["sources"]] if "sources" in content else []))
         lines.append("  every byte read: all checksums agree")
     return "\n".join(lines)
 
@@ -36,11 +36,16 @@ def _counts(content: dict) -> list[str]:
     height, width = content["size"]
     shards, counts = content["shards"], content["counts"]
     size = sum(shard["bytes"] for shard in shards)
-    each = size / counts["samples"] / 1000
+    if content.get("recipe_only"):
+        size += content["sources"]["bytes"]
+        kept = f"  {manifest.readable(size)}: a recipe only, its samples are composed as they are read"
+    else:
+        each = size / counts["samples"] / 1000
+        kept = f"  {manifest.readable(size)} in {len(shards)} shards, {each:.1f} kB per sample"
     mirrored = ", as they are and mirrored" if counts["flips"] == 2 else ""
     return [
         f"  {counts['samples']:,} samples of {width} x {height} pixels (width x height)",
-        f"  {manifest.readable(size)} in {len(shards)} shards, {each:.1f} kB per sample",
+        kept,
         f"  {counts['backgrounds']} backgrounds x {counts['cutouts']} cut-outs{mirrored}, "
         f"x {counts['placements']} placements",
     ]
@@ -86,6 +91,6 @@ def _compare(path: Path, shards: list[dict]) -> None:
     if problems:
         more = f"\n  and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
         raise ValueError(
-            f"{len(problems)} of {len(shards)} shards differ from what was written; delete them and run the "
+            f"{len(problems)} of {len(shards)} files differ from what was written; delete them and run the "
             f"same create command again to make them anew:\n  " + "\n  ".join(problems[:_MAX_LISTED]) + more
         )

@@ -37,6 +37,12 @@ class CreateConfig:
     """What all random choices follow from."""
     workers: int = 2
     """Processes to work in."""
+    dask: str | None = None
+    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786: its workers do the work instead, and all of
+    them see the folder under the same path."""
+    recipe_only: bool = False
+    """Store no pictures of samples, only the sources and the table of placements, from which training
+    composes the samples as it goes. The same command without this option stores them afterwards."""
     encoding: str = "exact"
     """How depth is stored: "exact" (16-bit PNG in millimetres) or "fast" (8-bit JPEG of closeness)."""
     jpeg_quality: int = 90

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdlib.creation import kept, manifest, recipe, shards
+from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.config import CreateConfig, make_recipe
 from mdlib.creation.manifest import readable
 from mdlib.creation.sources import (
@@ -32,7 +33,8 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     """Make the data set that `config` describes, or finish it; returns its folder.
 
     The bytes depend on the recipe alone, not on the number of workers or on interruptions. Works on any
-    `executor` whose workers see the folder; without one, on `config.workers` processes. Raises ValueError or
+    `executor` whose workers see the folder; without one, on the Dask cluster `config.dask`, or on
+    `config.workers` processes. Raises ValueError or
     FileNotFoundError for bad input, ValueError where the folder holds another recipe, OSError when the disk
     is full, RuntimeError when a worker died; what is finished is always kept.
     """
@@ -40,15 +42,18 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     out = Path(config.out)
     with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
-        if manifest.is_complete(out):
+        if manifest.is_complete(out, config.recipe_only):
             return out
         remove_stale(out)
         try:
-            if executor is None:
+            if executor is not None:
+                _make(config, out, executor, 1 << 30, progress)
+            elif config.dask is not None:
+                with cluster_executor(config.dask, out) as own:
+                    _make(config, out, own, 1 << 30, progress)
+            else:
                 with executor_of(config.workers) as own:
                     _make(config, out, own, 2 * config.workers, progress)
-            else:
-                _make(config, out, executor, 1 << 30, progress)
         finally:
             remove_stale(out)
     return out
@@ -64,12 +69,14 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
     sources = kept.KeptSources(out)
     if sources.comment != comment:
         raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
-    count = len(sources.backgrounds)
-    missing = {name for name in map(shards.shard_name, range(count)) if not (out / name).exists()}
-    if missing:
-        check_space(out, executor.submit(shards.bytes_per_shard, str(out)).result() * len(missing))
+    count, folder = len(sources.backgrounds), str(out.absolute())
+    names = [shards.shard_name(i, config.recipe_only) for i in range(count)]
+    missing = {name for name in names if not (out / name).exists()}
+    if missing and not config.recipe_only:  # tables are small
+        (size,) = run_all(executor, [(shards.bytes_per_shard, folder)], 1)
+        check_space(out, size * len(missing))
     per_shard = len(sources.cutouts) * config.placements * (2 if config.flip else 1)
-    tasks = ((shards.make_shard, str(out), i) for i in range(count))
+    tasks = ((shards.make_shard, folder, i, config.recipe_only) for i in range(count))
     facts = []
     total, done = count * per_shard, (count - len(missing)) * per_shard
     with tqdm(total=total, initial=done, unit=" samples", desc="create", disable=not progress) as bar:

@@ -4,9 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from mdlib.creation import recipe
+from mdlib.creation import kept, recipe
 from mdlib.creation.config import FORMAT, CreateConfig
-from mdlib.creation.kept import KeptSources
 from mdlib.creation.shards import SUFFIX, id_digits
 from mdlib.creation.statistics import combine
 from mdlib.loading import codec
@@ -14,23 +13,30 @@ from mdlib.loading import codec
 NAME = "dataset.json"
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether `folder` holds a finished data set of its recipe, with every shard in its full length."""
+def is_complete(folder: Path, recipe_only: bool = False) -> bool:
+    """Whether `folder` holds a finished data set of its recipe, with every file in its full length.
+
+    One without pictures of its samples counts where no more was asked for (`recipe_only`).
+    """
     try:
         content = json.loads((folder / NAME).read_text())
         sizes = {shard["name"]: shard["bytes"] for shard in content["shards"]}
+        if "sources" in content:
+            sizes[content["sources"]["name"]] = content["sources"]["bytes"]
         same = content["recipe_sha256"] == recipe.file_sha256(folder / recipe.NAME)
+        enough = recipe_only or not content.get("recipe_only")
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    there = {path.name: path.stat().st_size for path in folder.glob("shard-*.zip")}
-    return same and all(there.get(name) == size for name, size in sizes.items())
+    there = {path.name: path.stat().st_size for path in folder.glob("*.zip")}
+    return same and enough and all(there.get(name) == size for name, size in sizes.items())
 
 
 def progress(folder: Path) -> str:
     """How far the creation in `folder` has come: "3 of 80 shards are finished (about 1.2 GB to go)"."""
     backgrounds = recipe.read(folder)["backgrounds"]
     count = backgrounds["count"] if "count" in backgrounds else len(backgrounds["files"])
-    sizes = [path.stat().st_size for path in folder.glob("shard-*.zip")]
+    shards = list(folder.glob("shard-*.zip")) or list(folder.glob("placements-*.zip"))
+    sizes = [path.stat().st_size for path in shards]
     to_go = f" (about {readable(sum(sizes) / len(sizes) * (count - len(sizes)))} to go)" if sizes else ""
     return f"{len(sizes)} of {count} shards are finished{to_go}"
 
@@ -44,13 +50,18 @@ def readable(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], folder: Path) -> dict:
+def live_id(recipe_sha256: str, sources_sha256: str) -> str:
+    """The id of samples that are composed as they are read: all that their pixels follow from."""
+    return hashlib.sha256(f"live {recipe_sha256} {sources_sha256}".encode()).hexdigest()
+
+
+def describe(config: CreateConfig, sources: kept.KeptSources, facts: list[dict], folder: Path) -> dict:
     """The content of `dataset.json`, from what `make_shard` told of each shard."""
     facts = sorted(facts, key=lambda fact: fact["name"])
     statistics = combine([fact["statistics"] for fact in facts])
     error = statistics.pop("depth_error", None)
-    depth: dict = {"kind": "metric" if "depth" in statistics else "none"}
-    if "depth" in statistics:
+    depth: dict = {"kind": recipe.read(folder)["depth"]}
+    if depth["kind"] != "none":
         exact = config.encoding == "exact"
         depth |= {
             "suffix": SUFFIX[config.encoding],
@@ -61,9 +72,12 @@ def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], fold
         depth |= {} if error is None else {"encoding_error": error}
     per_pair = facts[0]["samples"] // len(sources.cutouts)
     digits = id_digits(len(sources.backgrounds), len(sources.cutouts), per_pair)
+    recipe_sha256, sources_sha256 = (recipe.file_sha256(folder / name) for name in (recipe.NAME, kept.NAME))
+    stored_id = hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest()
     return {
         "format": FORMAT,
-        "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),
+        "id": live_id(recipe_sha256, sources_sha256) if config.recipe_only else stored_id,
+        "recipe_only": config.recipe_only,
         "size": list(config.height_width),
         "encoding": config.encoding,
         "depth": depth,
@@ -75,9 +89,14 @@ def describe(config: CreateConfig, sources: KeptSources, facts: list[dict], fold
             "flips": 2 if config.flip else 1,
         },
         "statistics": statistics,
-        "recipe_sha256": recipe.file_sha256(folder / recipe.NAME),
+        "recipe_sha256": recipe_sha256,
         "backgrounds": _entries(sources.backgrounds, digits[1]),
         "cutouts": _entries(sources.cutouts, digits[2]),
+        "sources": {
+            "name": kept.NAME,
+            "bytes": (folder / kept.NAME).stat().st_size,
+            "sha256": sources_sha256,
+        },
         "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],
     }
 

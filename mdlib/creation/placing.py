@@ -88,7 +88,8 @@ def draw(
         good = np.flatnonzero(share >= rules.min_inside + _MARGIN)
         k = int(good[0]) if len(good) else int(np.argmax(share))
         if share[k] > best_share:
-            best, best_share = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), share[k]
+            # Whole millimetres, as in the table, so that what is composed from the table is the same.
+            best, best_share = (int(x[k]), int(y[k]), int(height[k]), round(float(z[k]), 3)), share[k]
         if len(good):
             break
     return best

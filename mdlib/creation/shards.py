@@ -10,16 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mdlib.creation import kept, recipe
-from mdlib.creation.compose import Sprite, compose, make_sprite
+from mdlib.creation.compose import Sprite, make_sprite
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
+from mdlib.creation.samples import composed, scene_of
 from mdlib.creation.sources import Background
 from mdlib.creation.statistics import Statistics
 from mdlib.creation.workers import stop_if_asked
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
+from mdlib.loading.shard_format import first_objects, read_objects
 from mdlib.loading.shards import ShardWriter
 
 _BATCH = 32
@@ -28,25 +29,26 @@ SUFFIX = {"exact": ".png", "fast": ".jpg"}  # of depth
 _MEMBER_OVERHEAD = 76 + 2 * 20  # bytes of the two headers of a ZIP member, and its name twice
 
 
-def shard_name(number: int) -> str:
+def shard_name(number: int, recipe_only: bool = False) -> str:
     """File name of the shard of background `number`."""
-    return f"shard-{number:05d}.zip"
+    return f"{'placements' if recipe_only else 'shard'}-{number:05d}.zip"
 
 
-def make_shard(folder: str, number: int) -> dict:
+def make_shard(folder: str, number: int, recipe_only: bool = False) -> dict:
     """Write the shard of background `number` unless it is there already, and tell what it is.
 
-    Returns name, samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is
-    damaged or of another recipe.
+    With `recipe_only` the shard holds the table of placements, but no pictures. Returns name,
+    samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is damaged or of
+    another recipe.
     """
-    path = Path(folder) / shard_name(number)
+    path = Path(folder) / shard_name(number, recipe_only)
     comment = recipe.comment(Path(folder))
     if not path.exists():
         stop_if_asked()
         workshop = _workshop(folder, comment)
         with ShardWriter(path, comment) as shard:
-            for name, data in workshop.members(number):
-                shard.add(name, data)
+            for name, data in workshop.members(number, recipe_only):
+                shard.add(name, data, deflate=recipe_only)
     return _facts(path, comment)
 
 
@@ -88,15 +90,18 @@ class Workshop:
         ground, count = Ground(self.sources.background(number)), self.recipe["placements"]
         return place_all(self.recipe["seed"], number, ground, self.outlines, self.flips, count, self.rules)
 
-    def members(self, number: int) -> Iterator[tuple[str, bytes]]:
+    def members(self, number: int, recipe_only: bool = False) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
         background = self.sources.background(number)
         placements = self.placements(number)
         statistics = Statistics()
         statistics.add_picture("bg", background.rgb)
-        name = f"bg/{number:0{self.digits[1]}d}.jpg"
-        yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
-        yield from self.samples(background, placements, statistics)
+        if recipe_only:
+            scene_of([background], self.recipe)  # refuses what cannot be composed
+        else:
+            name = f"bg/{number:0{self.digits[1]}d}.jpg"
+            yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
+            yield from self.samples(background, placements, statistics)
         yield "placements.csv", placements.to_csv(*self.digits)
         yield STATISTICS, json.dumps(statistics.state(), indent=1).encode()
 
@@ -105,24 +110,14 @@ class Workshop:
     ) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of the members of the samples that `placements` describe, all on `background`."""
         quality, encoding = self.recipe["jpeg_quality"], self.recipe["encoding"]
-        bg = torch.from_numpy(background.rgb.copy()).permute(2, 0, 1)[None]
-        z = None if background.z is None else torch.from_numpy(background.z.copy())[None, None]
-        floor = None if background.floor is None else torch.from_numpy(background.floor.copy())[None, None]
+        scene = scene_of([background], self.recipe)
         for start in range(0, len(placements), _BATCH):
             stop_if_asked()
             part = placements[slice(start, start + _BATCH)]
-            n = len(part)
-            batch = compose(
-                bg.expand(n, -1, -1, -1),
-                self.sprites,
-                part,
-                None if z is None else z.expand(n, -1, -1, -1),
-                None if floor is None else floor.expand(n, -1, -1, -1),
-                self.recipe["feather_px"],
-            )
+            batch = composed(self.recipe, self.sprites, scene.expand(len(part)), part)
             fg_bg = batch["fg_bg"].permute(0, 2, 3, 1).numpy()  # (B, H, W, 3)
             mask = batch["mask"][:, 0].numpy()
-            depth = None if z is None else _stored_depth(batch["z"][:, 0], encoding, background.name)
+            depth = batch["depth"][:, 0].numpy() if "depth" in batch else None
             if depth is not None:
                 statistics.add_depth(depth)
             for k, sample in enumerate(part.sample.tolist()):
@@ -145,19 +140,6 @@ def id_digits(backgrounds: int, cutouts: int, per_pair: int) -> tuple[int, int, 
     return tuple(max(least, len(str(count - 1))) for count, least in counts)
 
 
-def _stored_depth(z: torch.Tensor, encoding: str, name: str) -> np.ndarray:
-    """z (B,H,W) as it gets encoded: uint16 millimetres, or uint8 closeness."""
-    if encoding == "exact":
-        return codec.z_to_mm(z.numpy())
-    closeness = codec.z_to_closeness(z)
-    if closeness.isnan().any():
-        raise ValueError(
-            f"background {name} has pixels of unknown depth, which encoding 'fast' cannot store: "
-            f"use --encoding exact"
-        )
-    return (closeness * 255.0).round().to(torch.uint8).numpy()
-
-
 def _facts(path: Path, comment: bytes) -> dict:
     """What a finished shard is."""
     try:
@@ -168,10 +150,9 @@ def _facts(path: Path, comment: bytes) -> dict:
         raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from None
     if table is None:
         raise ValueError(f"{path} belongs to another recipe: delete it, or give another folder")
-    samples = sum(name.startswith("mask/") for name in archive.names())
     return {
         "name": path.name,
-        "samples": samples,
+        "samples": len(first_objects(read_objects(archive, 0))["sample"]),
         "bytes": path.stat().st_size,
         "sha256": recipe.file_sha256(path),
         "statistics": table,

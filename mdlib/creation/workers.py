@@ -43,12 +43,7 @@ def executor_of(workers: int) -> Iterator[Executor]:
     When the block is left by an exception, tasks under way end at their next `stop_if_asked`.
     """
     if workers == 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield HereExecutor()
-        finally:
-            torch.set_num_threads(threads)
+        yield HereExecutor()
         return
     # Started afresh: a forked copy of a process with running threads (torch, notebooks) can hang.
     context = multiprocessing.get_context("spawn")
@@ -75,13 +70,23 @@ def _start(pool: ProcessPoolExecutor) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def on_one_core(function: Callable, *arguments: object) -> object:
+    """Call the function with one thread of torch: sums then have one order on every machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return function(*arguments)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterator:
     """Results of the tasks (function, arguments...) as they are done, `at_once` of them under way."""
     waiting, running = iter(tasks), set()
     try:
         while True:
             for task in waiting:
-                running.add(executor.submit(*task))
+                running.add(executor.submit(on_one_core, *task))
                 if len(running) >= at_once:
                     break
             if not running:
@@ -134,7 +139,6 @@ def stop_if_asked() -> None:
 def _begin_worker(stop: Event) -> None:
     global _stop
     _stop = stop
-    torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mdlib.loading import png
@@ -145,6 +146,15 @@ def _shrunk(img: np.ndarray, factor: int) -> np.ndarray:
     return (total + factor * factor // 2) // (factor * factor)
 
 
+def shrink(stored: torch.Tensor, factor: int) -> torch.Tensor:
+    """Pictures (B,C,H,W) as stored -> at 1 / `factor` of their size, as `decode_into` does it; any device."""
+    if factor == 1:
+        return stored
+    if stored.dtype == torch.uint16:
+        return stored[..., factor // 2 :: factor, factor // 2 :: factor].contiguous()
+    return (F.avg_pool2d(stored.float(), factor) + 0.5).floor_().to(torch.uint8)
+
+
 def _jpeg_header(data: bytes) -> tuple[int, int, str, str]:
     try:
         return simplejpeg.decode_jpeg_header(data)
@@ -188,11 +198,13 @@ def open_picture(path: str | Path) -> Image.Image:
         raise ValueError(f"{path} is a damaged picture ({error}): replace or remove it") from None
 
 
-def z_to_mm(z_m: np.ndarray) -> np.ndarray:
-    """Depth in metres to uint16 millimetres; nan or not positive -> 0 = unknown."""
-    known = np.nan_to_num(z_m, nan=0.0, posinf=FAR_MM, neginf=0.0)
-    mm = np.clip(np.rint(known * 1000.0), 1, FAR_MM)
-    return np.where(known > 0, mm, 0).astype(np.uint16)
+def z_to_mm(z_m: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    """Depth in metres, array or tensor, to uint16 millimetres; nan or not positive -> 0 = unknown."""
+    if not isinstance(z_m, torch.Tensor):
+        return z_to_mm(torch.tensor(z_m)).numpy()
+    known = z_m.nan_to_num(nan=0.0, posinf=FAR_MM, neginf=0.0)
+    mm = (known * 1000.0).round_().clamp_(1, FAR_MM)
+    return torch.where(known > 0, mm, 0.0).to(torch.int32).to(torch.uint16)
 
 
 def z_to_closeness(z_m: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from mdlib.loading import splits
 from mdlib.loading.layouts import Layout, read_layout
 from mdlib.loading.shard_format import read_store
-from mdlib.loading.store import Store
+from mdlib.loading.store import BaseStore
 
 
 def open_dataset(path: str | Path, layout: Layout | None = None) -> "SceneDataset":
@@ -31,7 +31,7 @@ class SceneDataset:
     (int64). A damaged sample raises ValueError naming it.
     """
 
-    def __init__(self, store: Store, rows: np.ndarray | None = None):
+    def __init__(self, store: BaseStore, rows: np.ndarray | None = None):
         self._store = store
         self.rows = np.arange(len(store.bg)) if rows is None else rows
 
@@ -56,7 +56,7 @@ class SceneDataset:
 
     @property
     def dataset_id(self) -> str:
-        """sha256 over the checksums of all shards: equal ids, equal data."""
+        """sha256 over the checksums of all files with data: equal ids, equal data."""
         return self._store.info["id"]
 
     @property
@@ -120,20 +120,19 @@ class SceneDataset:
         """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures.
 
         `reduce` = 2, 4 or 8 decodes at that fraction of the size; `empty(shape, dtype)` provides the memory;
-        `encoded` leaves `fg_bg` as a list of tensors of JPEG bytes, for a GPU to decode.
+        `encoded` leaves to `to_device` what a GPU does better: `fg_bg` is a list of tensors of JPEG bytes,
+        and of a live data set there are only the numbers of the samples.
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
-        store = self._store
-        batch = {
-            kind: store.encoded(kind, rows)
-            if encoded and kind == "fg_bg"
-            else store.pictures(kind, rows, reduce, empty)
-            for kind in store.members
-        }
-        batch["bg_index"] = torch.from_numpy(store.bg[rows])
+        batch = self._store.tensors(rows, reduce, empty, encoded)
+        batch["bg_index"] = torch.from_numpy(self._store.bg[rows])
         batch["index"] = torch.from_numpy(indices)
         return batch
+
+    def to_device(self, batch: dict, device: str | torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
+        """A batch that `batch` gave, on `device`, with what was left to do done; `reduce` as it was there."""
+        return self._store.to_device(batch, torch.device(device), reduce)
 
 
 class Samples(Sequence):

@@ -35,7 +35,8 @@ def make_loader(
     `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
     data sets whose pictures only PIL can read. `rank` of `world_size` processes gets its part of each global
     batch of world_size x batch_size samples. `decode_on_device` leaves the JPEG bytes of `fg_bg` to
-    `to_float`, which decodes them in one batch on the device; for a GPU beside a slow processor.
+    `to_float`, which decodes them in one batch on the device; for a GPU beside a slow processor. Batches of a
+    live data set then hold numbers only, and `to_float` composes the samples on the device.
     """
     sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
     threads = threads or min(os.cpu_count() or 1, 8)
@@ -141,7 +142,7 @@ class Loader:
             backgrounds = codec.to_unit(self.dataset.backgrounds)
             resized = _resized(backgrounds, self.size).mul(255).round().to(torch.uint8)
             self._on_device[device] = resized.to(device)
-        moved = {name: self._moved(value, device) for name, value in batch.items()}
+        moved = self.dataset.to_device(batch, device, self.reduce)
         if device.type == "cuda":
             arrived = torch.cuda.Event()
             arrived.record()
@@ -159,12 +160,6 @@ class Loader:
             "mask": mask,
             "depth": depth,
         }
-
-    @staticmethod
-    def _moved(value: torch.Tensor | list[torch.Tensor], device: torch.device) -> torch.Tensor:
-        if isinstance(value, list):
-            return codec.decode_jpegs_on(value, device)
-        return value.to(device, non_blocking=True)
 
 
 def _reduction(stored: tuple[int, int], wanted: tuple[int, int]) -> int:

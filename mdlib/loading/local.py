@@ -102,7 +102,9 @@ def _plan_folder(path: Path, cache_folder: Path) -> tuple[Path, list[_File]]:
     try:
         info = json.loads(description.read_text())
         target = cache_folder / f"{path.name}-{info['id'][:12]}"
-        shards = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in info["shards"]]
+        # The sources are needed where samples are composed as they are read.
+        entries = [*info["shards"], *([info["sources"]] if info.get("recipe_only") else [])]
+        shards = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{description} is damaged or of another format ({error!r})") from None
     files = []

@@ -22,15 +22,19 @@ def read_store(path: Path) -> Store:
     Raises FileNotFoundError or ValueError with a sentence where the folder is missing, unfinished, of
     another format, or one of its shards is missing or not whole.
     """
-    info = _read_info(path)
-    shards = [path / shard["name"] for shard in info["shards"]]
-    for shard, entry in zip(shards, info["shards"], strict=True):
-        _check_shard(shard, entry["bytes"])
-    archive = Archive(shards)
+    info = read_info(path)
+    if info.get("recipe_only"):
+        raise ValueError(
+            f"{path} holds only a recipe, no pictures of its samples: open it with mdlib.live_dataset, which "
+            f"composes them as they are read; or run the same create command without --recipe-only, which "
+            f"stores them"
+        )
+    archive = open_shards(path, info)
     suffixes = {"fg_bg": ".jpg", "mask": ".png"}
     if info["depth"]["kind"] != "none":
         suffixes["depth"] = info["depth"]["suffix"]
-    tables = [_read_table(archive, part) for part in range(len(shards))]
+    objects = [read_objects(archive, part) for part in range(len(archive.paths))]
+    tables = [first_objects(table) for table in objects]
     members = {
         kind: np.concatenate([_members(archive, p, kind, t["sample"], suffix) for p, t in enumerate(tables)])
         for kind, suffix in suffixes.items()
@@ -39,10 +43,11 @@ def read_store(path: Path) -> Store:
     bg_members = archive.find_many([f"bg/{entry['id']}.jpg" for entry in info["backgrounds"]])
     bg = _numbers(columns["bg"], info["backgrounds"])
     fg = _numbers(columns["fg"], info["cutouts"])
-    return Store(path, info, archive, members, bg_members, columns, bg, fg)
+    return Store(path, info, columns, bg, fg, archive, members, bg_members)
 
 
-def _read_info(path: Path) -> dict:
+def read_info(path: Path) -> dict:
+    """The content of `dataset.json` in the folder `path`; errors as in `read_store`."""
     file = path / "dataset.json"
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such data set; `python -m mdlib create {path} ...` makes one")
@@ -59,6 +64,14 @@ def _read_info(path: Path) -> dict:
     return info
 
 
+def open_shards(path: Path, info: dict) -> Archive:
+    """The shards of the data set in the folder `path`, each in the length that `info` states."""
+    shards = [path / shard["name"] for shard in info["shards"]]
+    for shard, entry in zip(shards, info["shards"], strict=True):
+        _check_shard(shard, entry["bytes"])
+    return Archive(shards)
+
+
 def _check_shard(path: Path, size: int) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the same create command again to make it")
@@ -69,8 +82,8 @@ def _check_shard(path: Path, size: int) -> None:
         )
 
 
-def _read_table(archive: Archive, part: int) -> dict[str, np.ndarray]:
-    """The columns of a shard's `placements.csv`, one entry per sample: that of its first object."""
+def read_objects(archive: Archive, part: int) -> dict[str, np.ndarray]:
+    """The columns of a shard's `placements.csv`, one entry per object: ids as bytes, numbers as such."""
     text = archive.read(int(archive.find_many(["placements.csv"], part)[0]))
     head, _, body = text.partition(b"\n")
     names = head.decode().split(",")
@@ -80,12 +93,17 @@ def _read_table(archive: Archive, part: int) -> dict[str, np.ndarray]:
             f"{archive.paths[part]}: placements.csv is damaged; delete the shard and run create again"
         )
     table = dict(zip(names, cells.reshape(-1, len(names)).T, strict=True))
+    columns = {name: table[name] for name in ("sample", "bg", "fg")}
+    columns |= {name: table[name].astype(kind) for name, kind in _NUMBERS.items()}
+    z_m = table["z_m"]
+    return columns | {"z_m": np.where(z_m == b"", b"nan", z_m).astype(np.float64)}
+
+
+def first_objects(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same columns with one entry per sample: that of its first object."""
     _, first = np.unique(table["sample"], return_index=True)
     first.sort()
-    columns = {name: table[name][first] for name in ("sample", "bg", "fg")}
-    columns |= {name: table[name][first].astype(kind) for name, kind in _NUMBERS.items()}
-    z_m = table["z_m"][first]
-    return columns | {"z_m": np.where(z_m == b"", b"nan", z_m).astype(np.float64)}
+    return {name: column[first] for name, column in table.items()}
 
 
 def _members(archive: Archive, part: int, kind: str, samples: np.ndarray, suffix: str) -> np.ndarray:

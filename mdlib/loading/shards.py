@@ -1,7 +1,7 @@
 """Writing an archive so that it is whole or not there.
 
-The records of the ZIP format are packed here: `zipfile` writes the same bytes in three times the
-time, and keeps an object of each member. Format: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.
+The records of the ZIP format are packed here: `zipfile` writes the same bytes in three times the time, and
+keeps an object of each member. Format: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ _VERSION, _VERSION_64 = 20, 45  # of the format, times 10, that a reader must kn
 _UNIX = 3 << 8  # written on, which tells how to read _MODE; the same on every platform
 _MODE = 0o644 << 16
 _UTF8 = 1 << 11
-_STORED = 0
+_STORED, _DEFLATED = 0, 8
 _TIME, _DATE = 0, (1 << 5) | 1  # 1980-01-01, for every member: the same recipe gives the same bytes
 _MAX_16, _MAX_32 = (1 << 16) - 1, (1 << 32) - 1  # stand for "see the ZIP64 field"
 _BUFFER = 1 << 20
 
 
 class ShardWriter:
-    """Context manager that writes stored members and lets the archive appear under `path` only when done.
+    """Context manager that writes members and lets the archive appear under `path` only when done.
 
     Written beside `path` under a temporary name with host and process in it, synced, then renamed. After
     an exception the temporary file is removed and nothing appears under the final name.
@@ -45,16 +45,16 @@ class ShardWriter:
         self._offset = 0
         return self
 
-    def add(self, name: str, data: bytes) -> None:
-        """Append one member of less than 4 GiB."""
-        encoded = name.encode()
-        size = len(data)
+    def add(self, name: str, data: bytes, deflate: bool = False) -> None:
+        """Append one member of less than 4 GiB, as it is or, for text, deflated."""
+        encoded, crc, size = name.encode(), zlib.crc32(data), len(data)
         if size >= _MAX_32 or len(encoded) > _MAX_16:
-            raise ValueError(
-                f"{self.path}: member {name[:80]!r} of {size:,} bytes is too large for an archive"
-            )
-        flags = 0 if name.isascii() else _UTF8
-        facts = (flags, _STORED, _TIME, _DATE, zlib.crc32(data), size, size, len(encoded))
+            raise ValueError(f"{self.path}: member {name[:80]!r} of {size:,} bytes is too large")
+        if deflate:
+            squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+            data = squeezer.compress(data) + squeezer.flush()
+        flags, method = 0 if name.isascii() else _UTF8, _DEFLATED if deflate else _STORED
+        facts = (flags, method, _TIME, _DATE, crc, len(data), size, len(encoded))
         self._stream.write(_LOCAL.pack(b"PK\3\4", _VERSION, *facts, 0) + encoded)
         self._stream.write(data)
         version, offset, extra = _VERSION, self._offset, b""
@@ -62,7 +62,7 @@ class ShardWriter:
             version, offset, extra = _VERSION_64, _MAX_32, struct.pack("<2HQ", 1, 8, offset)
         central = (b"PK\1\2", _UNIX | version, version, *facts, len(extra), 0, 0, 0, _MODE, offset)
         self._directory.append(_CENTRAL.pack(*central) + encoded + extra)
-        self._offset += _LOCAL.size + len(encoded) + size
+        self._offset += _LOCAL.size + len(encoded) + len(data)
 
     def __exit__(self, kind, error, trace) -> None:
         try:

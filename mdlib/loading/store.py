@@ -1,10 +1,12 @@
 """Where the pictures of a data set lie, and how to get them.
 
-A store knows, for every sample, the numbers of its members in the archives. Our own format and the layouts
-of other projects differ only in how they fill it in.
+A store knows the samples of a data set and gives their tensors. `Store` knows the numbers of their members in
+the archives; our own format and the layouts of other projects differ only in how they fill it in. A store
+that makes its samples instead of reading them gives the same tensors (see mdlib.creation.live).
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,25 +20,22 @@ from mdlib.loading.folder import FolderArchive
 
 
 @dataclass
-class Store:
+class BaseStore(ABC):
     """What all subsets of a data set share."""
 
     path: Path
     info: dict  # the content of dataset.json
-    archive: Archive | FolderArchive
-    members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
-    bg_members: np.ndarray  # member number of each background, int64
     columns: dict[str, np.ndarray]  # the table of placements, one entry per sample
     bg: np.ndarray  # background number of each sample, int64
     fg: np.ndarray  # cut-out number of each sample, int64
-    tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8
 
     def __post_init__(self):
+        """What each process has for itself, and what no copy takes along."""
         self._backgrounds: torch.Tensor | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __getstate__(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_backgrounds")}
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ |= state
@@ -45,6 +44,71 @@ class Store:
     @property
     def size(self) -> tuple[int, int]:
         return tuple(self.info["size"])
+
+    @abstractmethod
+    def tensors(
+        self, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
+    ) -> dict:
+        """The samples `rows` as one tensor (B,C,H,W) per kind, at 1 / `reduce` of their size.
+
+        `encoded` leaves to `to_device` what a GPU does better. `empty(shape, dtype)` may provide the memory.
+        """
+
+    def to_device(self, batch: dict, device: torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
+        """What `tensors` gave, on `device`, with what was left to do done there."""
+        return {
+            name: codec.decode_jpegs_on(value, device)
+            if isinstance(value, list)
+            else value.to(device, non_blocking=True)
+            for name, value in batch.items()
+        }
+
+    def backgrounds(self) -> torch.Tensor:
+        """All backgrounds, (N,3,H,W) uint8, read once per process."""
+        with self._lock:
+            if self._backgrounds is None:
+                self._backgrounds = self._read_backgrounds()
+            return self._backgrounds
+
+    @abstractmethod
+    def _read_backgrounds(self) -> torch.Tensor:
+        """All backgrounds, (N,3,H,W) uint8."""
+
+    def groups(self, kind: str) -> Sequence[int]:
+        """Near-duplicate group of each of the "backgrounds" or "cutouts".
+
+        Where the data set does not say, backgrounds are compared once, and a cut-out is its own group; where
+        it tells nothing of its cut-outs, every sample counts as one of its own.
+        """
+        entries = self.info[kind]
+        if not entries:
+            return range(len(self.fg))
+        if "group" not in entries[0]:
+            imgs = self.backgrounds().permute(0, 2, 3, 1).numpy()
+            for entry, group in zip(entries, splits.group_duplicates(list(imgs)), strict=True):
+                entry["group"] = group
+        return [entry["group"] for entry in entries]
+
+
+@dataclass
+class Store(BaseStore):
+    """The pictures lie in archives."""
+
+    archive: Archive | FolderArchive
+    members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
+    bg_members: np.ndarray  # member number of each background, int64
+    tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8
+
+    def tensors(
+        self, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
+    ) -> dict:
+        """`encoded` leaves the pictures `fg_bg` as a list of tensors of JPEG bytes."""
+        return {
+            kind: self.encoded(kind, rows)
+            if encoded and kind == "fg_bg"
+            else self.pictures(kind, rows, reduce, empty)
+            for kind in self.members
+        }
 
     def pictures(
         self, kind: str, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty
@@ -78,30 +142,11 @@ class Store:
             for member in self.members[kind][rows].tolist()
         ]
 
-    def backgrounds(self) -> torch.Tensor:
-        """All backgrounds, (N,3,H,W) uint8, decoded once per process."""
-        with self._lock:
-            if self._backgrounds is None:
-                out = np.empty((len(self.bg_members), *self.size, 3), np.uint8)
-                for k, member in enumerate(self.bg_members.tolist()):
-                    try:
-                        codec.decode_into(self.archive.read(member), out[k])
-                    except ValueError as error:
-                        raise ValueError(f"{self.path}: {self.archive.name(member)}: {error}") from None
-                self._backgrounds = torch.from_numpy(out).permute(0, 3, 1, 2)
-            return self._backgrounds
-
-    def groups(self, kind: str) -> Sequence[int]:
-        """Near-duplicate group of each of the "backgrounds" or "cutouts".
-
-        Where the data set does not say, backgrounds are compared once, and a cut-out is its own group; where
-        it tells nothing of its cut-outs, every sample counts as one of its own.
-        """
-        entries = self.info[kind]
-        if not entries:
-            return range(len(self.fg))
-        if "group" not in entries[0]:
-            imgs = self.backgrounds().permute(0, 2, 3, 1).numpy()
-            for entry, group in zip(entries, splits.group_duplicates(list(imgs)), strict=True):
-                entry["group"] = group
-        return [entry["group"] for entry in entries]
+    def _read_backgrounds(self) -> torch.Tensor:
+        out = np.empty((len(self.bg_members), *self.size, 3), np.uint8)
+        for k, member in enumerate(self.bg_members.tolist()):
+            try:
+                codec.decode_into(self.archive.read(member), out[k])
+            except ValueError as error:
+                raise ValueError(f"{self.path}: {self.archive.name(member)}: {error}") from None
+        return torch.from_numpy(out).permute(0, 3, 1, 2)

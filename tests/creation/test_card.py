@@ -69,7 +69,7 @@ def test_one_wrong_byte_is_found_by_the_check(copy):
     shard.write_bytes(data)
     info(copy)
     with pytest.raises(
-        ValueError, match=r"1 of 6 shards .*delete them and run the same create command"
+        ValueError, match=r"1 of 7 files .*delete them and run the same create command"
     ) as caught:
         info(copy, check=True)
     assert "shard-00002.zip" in str(caught.value) and "fg_bg/000050.jpg" in str(caught.value)
