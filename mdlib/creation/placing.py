@@ -88,8 +88,7 @@ def draw(
         good = np.flatnonzero(share >= rules.min_inside + _MARGIN)
         k = int(good[0]) if len(good) else int(np.argmax(share))
         if share[k] > best_share:
-            # Whole millimetres, as in the table, so that what is composed from the table is the same.
-            best, best_share = (int(x[k]), int(y[k]), int(height[k]), round(float(z[k]), 3)), share[k]
+            best, best_share = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), share[k]
         if len(good):
             break
     return best
@@ -126,7 +125,9 @@ def place_all(
                         f"--placements or a larger --size"
                     )
                 taken.add((x, y, height))
-                rows.append((sample, bg, fg, flip, x, y, round(height / ground.size[0], 6), z, own_seed))
+                # As rounded as in the table: what is composed from the table later has the same pixels.
+                scale, z = round(height / ground.size[0], 6), round(z, 3)
+                rows.append((sample, bg, fg, flip, x, y, scale, z, own_seed))
                 sample += 1
     columns = zip(*rows, strict=True)
     return Placements(*(np.array(c, kind) for c, kind in zip(columns, _KINDS, strict=True)))
