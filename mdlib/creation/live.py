@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, manifest
-from mdlib.creation.compose import Sprite
 from mdlib.creation.placing import Placements
 from mdlib.creation.samples import Scene, composed, scene_of
 from mdlib.creation.shards import Workshop
+from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import torch
 
-from mdlib.creation.compose import Sprite, compose
+from mdlib.creation.compose import compose
 from mdlib.creation.placing import Placements
 from mdlib.creation.sources import Background
+from mdlib.creation.sprites import Sprite
 from mdlib.loading import codec
 
 

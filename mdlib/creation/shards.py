@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from mdlib.creation import kept, recipe
-from mdlib.creation.compose import Sprite, make_sprite
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
 from mdlib.creation.samples import composed, scene_of
 from mdlib.creation.sources import Background
+from mdlib.creation.sprites import Sprite, make_sprite
 from mdlib.creation.statistics import Statistics
 from mdlib.creation.workers import stop_if_asked
 from mdlib.loading import codec
