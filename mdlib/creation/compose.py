@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from mdlib.creation.light import to_linear, to_srgb
 from mdlib.creation.placing import Placements
-from mdlib.creation.sprites import Sprite
+from mdlib.creation.sprites import ALPHA, Sprite
 
 Z_TOLERANCE_M = 0.02  # a surface this much nearer than an object's contact point hides the object
 
@@ -70,17 +70,22 @@ def compose(
             hidden = (behind < z_m - Z_TOLERANCE_M) & ~standing  # False where unknown
             layers = torch.where(hidden, 0.0, layers)
         under = light[box] if first and light is not None else to_linear(seen)
-        alpha = layers[3:4]
-        clear = 1.0 - alpha
-        seen.copy_(to_srgb(torch.addcmul(layers[:3], clear, under)))
-        union = alpha if first else torch.addcmul(alpha, clear, covered, value=1 / 255)
-        if tested:
+        colour, alpha = layers[:3], layers[3:4]
+        # colour + (1 - alpha) * under; a number as an operand would cost torch as much as all the rest
+        blended = torch.add(colour, under).addcmul_(alpha, under, value=-1 / ALPHA)
+        seen.copy_(torch.stack(to_srgb(blended).unbind(), -1).permute(2, 0, 1))
+        if first:
+            union = alpha
+            solid = union >= ALPHA / 2 if tested else None
+        else:
+            union = torch.add(alpha, covered).addcmul_(alpha, covered, value=-1 / ALPHA)
             # Thin parts of two objects may cover half of a pixel together: it is the nearer one's.
-            solid = union >= 0.5 if first else (alpha >= 0.5) | ((union >= 0.5) & (covered < 128))
+            solid = (alpha >= ALPHA / 2) | ((union >= ALPHA / 2) & (covered < 128)) if tested else None
+        if tested:
             own = layers[4:] + z_m if len(layers) > 4 else torch.full_like(alpha, z_m)
             # What is seen lies in front of what it covers, even where its back would reach into a wall.
             behind.copy_(torch.where(solid, torch.fmin(own, behind), behind))
-        covered.copy_((union * 255.0 + 0.5).to(torch.uint8))
+        covered.copy_(union.round())
     return {"fg_bg": fg_bg, "mask": mask, "z": z, "box": torch.tensor(boxes).view(-1, 4)}
 
 
@@ -112,7 +117,7 @@ def _feather(layers: torch.Tensor, sigma_px: float) -> tuple[torch.Tensor, int]:
     blurred = F.conv2d(padded[:, None], taps[None, None, :, None], padding=(border, 0))
     blurred = F.conv2d(blurred, taps[None, None, None, :], padding=(0, border))[:, 0]
     # Own colour (known up to alpha) is completed by the surrounding colour, then multiplied by the new alpha.
-    colour = torch.addcmul(blurred[3:] * padded[:3], 1.0 - padded[3:], blurred[:3])
+    colour = torch.addcmul(blurred[3:] * padded[:3], ALPHA - padded[3:], blurred[:3]) / ALPHA
     parts = [colour, blurred[3:]]
     if len(layers) > 4:
         parts.append(F.pad(layers[None, 4:], [border] * 4, mode="replicate")[0])

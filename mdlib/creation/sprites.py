@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from mdlib.creation.light import to_linear
 
+ALPHA = 255.0  # of what is not transparent; the unit of a stored mask
 _SOLID, _CLEAR = 0.998, 0.05  # alpha of pixels that show the object alone (255 of 255), or hardly anything
 _CONTAMINATED = 0.7  # share of the unexplained that an old background must leave at most, to be believed
 _PER_OCTAVE = 2  # sizes of a sprite from one to the next half as large
@@ -23,7 +24,7 @@ class Sprite(NamedTuple):
     """A cut-out made ready by `make_sprite`.
 
     sizes: the same layers ever smaller. Each is (4,h,w) float32: linear light (in levels, see `light`) times
-    alpha, and alpha in [0, 1]; (5,h,w) with relief in metres last. height, width: of the cut-out itself.
+    alpha / ALPHA, and alpha from 0 to ALPHA; (5,h,w) with relief in metres last. height, width: of the cut-out.
     """
 
     sizes: tuple[torch.Tensor, ...]
@@ -60,9 +61,9 @@ def make_sprite(
         rgba = torch.from_numpy(np.array(rgba)).permute(2, 0, 1)
     if rgba.dtype != torch.uint8 or rgba.ndim != 3 or rgba.shape[0] != 4:
         raise ValueError(f"a cut-out is (4,h,w) uint8, RGBA, but this is {tuple(rgba.shape)} of {rgba.dtype}")
-    alpha = rgba[3:].float() / 255.0  # (1, h, w)
+    alpha = rgba[3:].float() / ALPHA  # (1, h, w)
     colour = _clean_edges(to_linear(rgba[:3]), alpha)
-    layers = [colour * alpha, alpha]
+    layers = [colour * alpha, alpha * ALPHA]
     if relief is not None:
         metres = torch.from_numpy(np.array(relief, np.float32))[None].to(rgba.device)
         known = (~metres.isnan()).float()
