@@ -49,7 +49,7 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
             if executor is not None:
                 _make(config, out, executor, 1 << 30, progress)
             elif config.dask is not None:
-                with cluster_executor(config.dask, out) as own:
+                with cluster_executor(config.dask, out, recipe.comment(out)) as own:
                     _make(config, out, own, 1 << 30, progress)
             else:
                 with executor_of(config.workers) as own:

@@ -202,9 +202,8 @@ def z_to_mm(z_m: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """Depth in metres, array or tensor, to uint16 millimetres; nan or not positive -> 0 = unknown."""
     if not isinstance(z_m, torch.Tensor):
         return z_to_mm(torch.tensor(z_m)).numpy()
-    known = z_m.nan_to_num(nan=0.0, posinf=FAR_MM, neginf=0.0)
-    mm = (known * 1000.0).round_().clamp_(1, FAR_MM)
-    return torch.where(known > 0, mm, 0.0).to(torch.int32).to(torch.uint16)
+    mm = (z_m * 1000.0).round_().clamp_(1, FAR_MM)
+    return torch.where(z_m > 0, mm, 0.0).to(torch.uint16)
 
 
 def z_to_closeness(z_m: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:

@@ -145,7 +145,7 @@ def test_no_two_placements_of_a_pair_are_alike_and_each_can_be_drawn_again(backg
     for i in range(0, 240, 7):
         again = draw(int(placed.seed[i]), ground, outlines[placed.fg[i]], bool(placed.flip[i]), Rules())
         assert again[:3] == (placed.x_px[i], placed.y_px[i], height[i])
-        np.testing.assert_equal(again[3], placed.z_m[i])
+        np.testing.assert_equal(round(again[3], 3), placed.z_m[i])
     assert placed.seed.max() < 2**53
     other = place_all(8, 2, ground, outlines, [False, True], 40, Rules())
     assert (other.x_px != placed.x_px).mean() > 0.8

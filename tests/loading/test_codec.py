@@ -145,6 +145,9 @@ def test_read_picture_names_the_file(tmp_path):
 def test_millimetres_by_hand():
     z = np.array([[np.nan, 0.0, -1.0, 0.0004, 1.0, 2.3456, 65.535, 80.0, np.inf]])
     np.testing.assert_array_equal(codec.z_to_mm(z), [[0, 0, 0, 1, 1000, 2346, 65535, 65535, 65535]])
+    stored = codec.z_to_mm(torch.from_numpy(z))
+    assert stored.dtype == torch.uint16
+    np.testing.assert_array_equal(stored, codec.z_to_mm(z))
 
 
 def test_closeness_by_hand():
@@ -157,3 +160,15 @@ def test_closeness_by_hand():
     z = torch.tensor([0.2, 0.5, 4.0, torch.inf])
     torch.testing.assert_close(codec.z_to_closeness(z), torch.tensor([1.0, 1.0, 0.125, 0.0]))
     torch.testing.assert_close(codec.closeness_to_z(torch.tensor([0.125, 1.0])), torch.tensor([4.0, 0.5]))
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_shrinking_tensors_is_what_decoding_smaller_does(factor):
+    rng = np.random.default_rng(0)
+    for dtype, high in ((np.uint8, 256), (np.uint16, 65536)):
+        stored = rng.integers(0, high, (3, 16, 24)).astype(dtype)
+        shrunk = codec.shrink(torch.from_numpy(stored)[:, None], factor)
+        for img, small in zip(stored, shrunk, strict=True):
+            out = np.empty((16 // factor, 24 // factor), dtype)
+            codec.decode_into(codec.encode_png(img), out, factor)
+            np.testing.assert_array_equal(small[0], out)
