@@ -2,9 +2,9 @@
 
     python benchmarks/index.py                       builds an archive of 1,200,000 members (1.4 GB) first
 
-Times to open are taken in fresh processes, in turns; random reads in one process, in turns. Memory of a
-worker is what it holds for itself after as many random reads as there are members, beyond what one that read
-nothing holds.
+Times to open are taken in fresh processes, in turns; random reads in one process, in turns. Members come in
+threes, as the pictures of a sample do. Memory of a worker is what each of two holds for itself after as many
+random reads as there are members, beyond what one that read nothing holds.
 """
 
 import multiprocessing
@@ -24,7 +24,9 @@ from mdlib.loading.archive import Archive
 from mdlib.loading.shards import ShardWriter
 
 KINDS = ("fg_bg", "mask", "depth")
-READS = 200_000  # of one measurement with mdlib; zipfile gets an eighth
+TOGETHER = 192  # the members of a batch of 64 samples
+READS = 192_000  # of one measurement with mdlib; zipfile gets an eighth
+WORKERS = 2
 MB = 1e6
 
 
@@ -45,11 +47,7 @@ def build(path: Path, members: int, size: int) -> None:
 
 def in_fresh_process(function: Callable, *args):
     """The result of `function(*args)` in a new interpreter."""
-    return _in_process("spawn", function, *args)
-
-
-def _in_process(method: str, function: Callable, *args):
-    context = multiprocessing.get_context(method)
+    context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send_result, args=(theirs, function, args))
     process.start()
@@ -94,13 +92,19 @@ def reading(path: Path, rounds: int) -> dict[str, list[float]]:
     """Random members per second, in turns."""
     ours, theirs = Archive(path), zipfile.ZipFile(path)
     names = theirs.namelist()
-    rates = {"mdlib": [], "mdlib, CRC compared": [], "zipfile": []}
+    rates: dict[str, list[float]] = {}
     for i in range(-1, rounds):  # the first is a warm-up
-        numbers = np.random.default_rng(i + 1).integers(len(ours), size=READS).tolist()
-        few = numbers[: READS // 8]
+        random = np.random.default_rng(i + 1).integers(len(ours), size=READS)
+        numbers, few = random.tolist(), random[: READS // 8].tolist()
+        samples = (random[: READS // 3, None] // 3 * 3 + np.arange(3)).reshape(-1)
         ways = {
-            "mdlib": (numbers, ours.read),
-            "mdlib, CRC compared": (numbers, lambda k: ours.read(k, verify=True)),
+            "mdlib, batches of 64 random samples": (np.split(samples, READS // TOGETHER), ours.read_many),
+            f"mdlib, batches of {TOGETHER} random members": (
+                np.split(random, READS // TOGETHER),
+                ours.read_many,
+            ),
+            "mdlib, one by one": (numbers, ours.read),
+            "mdlib, one by one, CRC compared": (numbers, lambda k: ours.read(k, verify=True)),
             "zipfile": ([names[k] for k in few], theirs.read),
         }
         for name, (keys, read) in ways.items():
@@ -108,8 +112,9 @@ def reading(path: Path, rounds: int) -> dict[str, list[float]]:
             for key in keys:
                 read(key)
             if i >= 0:
-                rates[name].append(len(keys) / (time.perf_counter() - begin))
-        assert all(ours.read(k) == theirs.read(names[k]) for k in few[:100])
+                count = len(few) if name == "zipfile" else READS
+                rates.setdefault(name, []).append(count / (time.perf_counter() - begin))
+        assert ours.read_many(few[:100]) == [theirs.read(names[k]) for k in few[:100]]
     return rates
 
 
@@ -117,21 +122,51 @@ def worker_memory(kind: str, method: str, path: Path) -> float:
     """MB that a worker holds for itself after reading, beyond one that only started."""
     archive = Archive(path) if kind == "mdlib" else zipfile.ZipFile(path)
     given = archive if method == "fork" else None
-    empty = _in_process(method, _private_after, given, 0)
-    return _in_process(method, _private_after, archive, len(_numbers_of(archive))) - empty
+    context = multiprocessing.get_context(method)
+    (empty,) = _workers(context, 1, given, 0)
+    count = WORKERS if kind == "mdlib" else 1  # two that share a handle of zipfile disturb one another
+    return max(_workers(context, count, archive, len(_numbers_of(archive)))) - empty
+
+
+def _workers(context, count: int, archive: Archive | zipfile.ZipFile | None, reads: int) -> list[float]:
+    """MB of each of several workers that are alive at the same time, as those of a loader are."""
+    done = context.Barrier(count)
+    pipes, processes = [], []
+    for seed in range(count):
+        pipe, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(archive, reads, seed, done, theirs))
+        process.start()
+        theirs.close()
+        pipes.append(pipe)
+        processes.append(process)
+    held = [pipe.recv() for pipe in pipes]
+    for process in processes:
+        process.join()
+    return held
+
+
+def _work(archive: Archive | zipfile.ZipFile | None, reads: int, seed: int, done, pipe) -> None:
+    _read_at_random(archive, reads, seed)
+    done.wait()
+    held = common.private_mb(os.getpid())
+    done.wait()
+    pipe.send(held)
 
 
 def _numbers_of(archive: Archive | zipfile.ZipFile) -> range:
     return range(len(archive) if isinstance(archive, Archive) else len(archive.filelist))
 
 
-def _private_after(archive: Archive | zipfile.ZipFile | None, reads: int) -> float:
-    rng = np.random.default_rng(0)
-    for done in range(0, reads, 10_000):
-        count = len(_numbers_of(archive))
-        for k in rng.integers(count, size=min(10_000, reads - done)).tolist():
-            archive.read(k if isinstance(archive, Archive) else archive.filelist[k])
-    return common.private_mb(os.getpid())
+def _read_at_random(archive: Archive | zipfile.ZipFile | None, reads: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for done in range(0, reads, READS):
+        numbers = rng.integers(len(_numbers_of(archive)), size=min(READS, reads - done))
+        if isinstance(archive, Archive):
+            for some in np.split(numbers, range(TOGETHER, len(numbers), TOGETHER)):
+                archive.read_many(some)
+        else:
+            for k in numbers.tolist():
+                archive.read(archive.filelist[k])
 
 
 def main() -> None:

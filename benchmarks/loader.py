@@ -51,6 +51,18 @@ def _endless(data: Path, batch_size: int, threads: int, workers: int = 0, size: 
         yield from loader
 
 
+def open_float(data: Path, size: int, reduced: bool) -> Stream:
+    """Float batches of `size`, as training takes them, from pictures decoded at a reduced size or in full."""
+    loader = make_loader(open_dataset(data), BATCH, shuffle=True, size=(size, size), threads=2)
+    if not reduced:
+        loader.reduce = 1
+    torch.set_num_threads(1)
+    for epoch in count():
+        loader.set_epoch(epoch)
+        for batch in loader:
+            yield len(loader.to_float(batch)["mask"])
+
+
 class Limit(Dataset):
     """Decodes encoded pictures that lie in memory, into buffers that are used again and again."""
 
@@ -164,6 +176,8 @@ def ways_of(options: argparse.Namespace, data: Path) -> dict[str, tuple]:
         half = {
             f"limit at {options.size} px": (open_limit, data, cores, reduce),
             f"ours at {options.size} px, 2 threads": (open_ours, data, 2, 0, options.size),
+            "float batches, decoded at full size": (open_float, data, options.size, False),
+            f"float batches, decoded at {options.size} px": (open_float, data, options.size, True),
         }
         return {"limit": (open_limit, data, cores), "ours, 2 threads": ours["ours, 2 threads"], **half}
     others = {name: (open_stream, data, *args) for name, (_, _, open_stream, *args) in peers.PEERS.items()}

@@ -144,8 +144,9 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
     boxes = []
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        masks = store.pictures("mask", part)[:, 0].numpy()
-        depths = store.pictures("depth", part)[:, 0].numpy() if "depth" in store.members else None
+        gray = store.tensors(part, kinds=[kind for kind in store.members if kind != "fg_bg"])
+        masks = gray["mask"][:, 0].numpy()
+        depths = gray["depth"][:, 0].numpy() if "depth" in gray else None
         for k, row in enumerate(part.tolist()):
             name = f"{row:0{sample_digits}d}"
             data, fg_bg = _picture(store, int(store.members["fg_bg"][row]), quality)

@@ -204,7 +204,7 @@ def verify(path: Path, what: str, sha256: str | None, size: int | None, joined: 
 
 def _verify_zip(path: Path, what: str, read_all: bool) -> None:
     try:
-        index = read_index(path)
+        index, _ = read_index(path)
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), what)) from None
     if read_all and ((len(index.offset) and index.offset.min() > 0) or _is_damaged(path)):

@@ -87,16 +87,9 @@ def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:
     stored as three equal channels counts as gray. Raises ValueError for bytes that are no picture, a damaged
     one, or one of another size or kind.
     """
+    if data[:3] == JPEG_SIGNATURE and simplejpeg is not None and _decode_jpeg_into(data, out, reduce):
+        return
     full = (out.shape[0] * reduce, out.shape[1] * reduce)
-    if data[:3] == JPEG_SIGNATURE and simplejpeg is not None:
-        height, width, space, _ = _jpeg_header(data)
-        if space in ("YCbCr", "Gray") and (height, width) == full:
-            smaller = {} if reduce == 1 else {"min_height": out.shape[0], "min_width": out.shape[1]}
-            try:
-                simplejpeg.decode_jpeg(data, "RGB" if out.ndim == 3 else "GRAY", buffer=out, **smaller)
-            except ValueError as error:
-                raise ValueError(f"damaged JPEG data: {error}") from None
-            return
     img = decode(data)
     if out.ndim == 2 and img.ndim == 3:
         img = as_gray(img)
@@ -106,6 +99,23 @@ def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:
             f"a picture of shape {img.shape} ({img.dtype}) where {expected} ({out.dtype}) was expected"
         )
     out[:] = img if reduce == 1 else _shrunk(img, reduce)
+
+
+def _decode_jpeg_into(data: bytes, out: np.ndarray, reduce: int) -> bool:
+    """Decode a JPEG where it fits `out`; False where it is of another size or a rare kind."""
+    smaller = {}
+    if reduce > 1:  # of a picture that is a pixel larger or smaller, the reduced size would be the same
+        if _jpeg_header(data)[:2] != (out.shape[0] * reduce, out.shape[1] * reduce):
+            return False
+        smaller = {"min_height": out.shape[0], "min_width": out.shape[1]}
+    try:
+        decoded = simplejpeg.decode_jpeg(data, "RGB" if out.ndim == 3 else "GRAY", buffer=out, **smaller)
+    except ValueError as error:
+        height, width, space, _ = _jpeg_header(data)
+        if space in ("YCbCr", "Gray") and (height, width) == (out.shape[0] * reduce, out.shape[1] * reduce):
+            raise ValueError(f"damaged JPEG data: {error}") from None
+        return False
+    return decoded.shape[:2] == out.shape[:2]
 
 
 def as_gray(img: np.ndarray) -> np.ndarray:
@@ -135,9 +145,9 @@ def _shrunk(img: np.ndarray, factor: int) -> np.ndarray:
     if img.dtype.itemsize == 2:
         return img[factor // 2 :: factor, factor // 2 :: factor]
     height, width = img.shape[0] // factor, img.shape[1] // factor
-    lines = img.reshape(height, factor, -1)  # whole rows are added first, which are contiguous
-    rows = lines[:, 0].astype(np.uint16)
-    for y in range(1, factor):
+    lines = img.reshape(height, factor, *img.shape[1:])  # whole rows are added first, which are contiguous
+    rows = np.add(lines[:, 0], lines[:, 1], dtype=np.uint16)
+    for y in range(2, factor):
         rows += lines[:, y]
     columns = rows.reshape(height, width, factor, *img.shape[2:])
     total = columns[:, :, 0] + columns[:, :, 1]

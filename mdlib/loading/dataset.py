@@ -125,10 +125,9 @@ class SceneDataset:
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows = self.rows[indices]
-        batch = self._store.tensors(rows, reduce, empty, encoded)
-        batch["bg_index"] = torch.from_numpy(self._store.bg[rows])
-        batch["index"] = torch.from_numpy(indices)
-        return batch
+        made = self._store.tensors(rows, reduce, empty, encoded)
+        numbers = {"bg_index": self._store.bg[rows], "index": indices}
+        return made | {name: torch.from_numpy(column) for name, column in numbers.items()}
 
     def to_device(self, batch: dict, device: str | torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
         """A batch that `batch` gave, on `device`, with what was left to do done; `reduce` as it was there."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlib.loading.archive import MAX_MEMBER_BYTES
+from mdlib.loading.zipindex import MAX_MEMBER_BYTES
 
 
 class FolderArchive:
@@ -79,3 +79,7 @@ class FolderArchive:
             raise ValueError(
                 f"{path} cannot be read ({error.strerror}): the folder was changed since it was opened"
             ) from None
+
+    def read_many(self, numbers: Sequence[int] | np.ndarray) -> list[bytes]:
+        """The bytes of many files."""
+        return [self.read(int(i)) for i in numbers]

@@ -187,7 +187,7 @@ def _check_pairs(store: Store) -> None:
     chosen = np.unique(np.linspace(0, len(store.bg_members) - 1, _CHECKED_BACKGROUNDS).astype(int))
     first, last = (np.searchsorted(store.bg[order], chosen, side) for side in ("left", "right"))
     for row in np.unique(order[np.concatenate([first, last - 1])]).tolist():
-        sample = {kind: store.pictures(kind, np.array([row]))[0].numpy() for kind in store.members}
+        sample = {kind: pictures[0].numpy() for kind, pictures in store.tensors(np.array([row])).items()}
         fg_bg, outside = sample["fg_bg"].transpose(1, 2, 0), sample["mask"][0] == 0
         number = int(store.bg[row])
         what = f"sample {store.columns['sample'][row].decode()}"

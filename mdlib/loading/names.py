@@ -19,7 +19,7 @@ class NameTable:
 
     def __init__(self, index: ZipIndex, path: Path):
         self._index, self._path = index, path
-        self._names = np.frombuffer(index.names, np.uint8)
+        self._names = index.names
         hashes = _hash(self._names, index.name_end)
         self._order = np.argsort(hashes, kind="stable").astype(np.uint32)
         self._hashes = hashes[self._order]

@@ -21,6 +21,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBBBBB")  # width, height, bit depth, colour type, compression, filter, interlace
 _GRAY = 0
 _NONE, _SUB, _UP = 0, 1, 2
+_MOST_EXPANDED = 1032  # deflate never makes more bytes out of one
+_AT_ONCE = 64 << 20  # bytes that may come out of data that nobody has checked
 _BLOCK = 16  # rows; about the square root of a picture's height makes the fewest numpy calls
 
 
@@ -65,11 +67,11 @@ def decode(data: bytes) -> np.ndarray | None:
         return None
     row_bytes = width * bits // 8
     raw = _inflate(_image_data(data), height * (row_bytes + 1))
-    rows = np.frombuffer(raw, np.uint8).reshape(height, row_bytes + 1)
-    kind = rows[0, 0] if height else _NONE
-    if kind > _UP or (rows[:, 0] != kind).any():
+    kinds = raw[:: row_bytes + 1]  # the filter of each row
+    kind = kinds[0] if height else _NONE
+    if kind > _UP or kinds.count(kind) != height:
         return None
-    pixels = rows[:, 1:]
+    pixels = np.frombuffer(raw, np.uint8).reshape(height, row_bytes + 1)[:, 1:]
     if kind == _UP:
         pixels = _undo_up(pixels.copy())
     elif kind == _SUB:
@@ -111,9 +113,12 @@ def _image_data(data: bytes) -> bytes:
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Exactly `size` bytes; never more, whatever the stream would expand to."""
+    """Exactly `size` bytes; never much more in memory, whatever the stream would expand to."""
     try:
-        raw = inflater.decompressobj().decompress(data, size)
+        if len(data) * _MOST_EXPANDED <= _AT_ONCE:  # into one piece of memory of the right size
+            raw = inflater.decompress(data, bufsize=size + 1)[:size]
+        else:
+            raw = inflater.decompressobj().decompress(data, size)
     except inflater.error as error:
         raise ValueError(f"the PNG data is damaged ({error})") from None
     if len(raw) != size:

@@ -100,47 +100,62 @@ class Store(BaseStore):
     tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8
 
     def tensors(
-        self, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
+        self,
+        rows: np.ndarray,
+        reduce: int = 1,
+        empty: Callable = np.empty,
+        encoded: bool = False,
+        kinds: Sequence[str] = (),
     ) -> dict:
-        """`encoded` leaves the pictures `fg_bg` as a list of tensors of JPEG bytes."""
+        """Of all kinds, or of `kinds`; `encoded` leaves `fg_bg` as a list of tensors of JPEG bytes.
+
+        The memory of colour pictures is channels-last.
+        """
+        kinds = kinds or list(self.members)
+        data = self._read(rows, kinds)
         return {
-            kind: self.encoded(kind, rows)
+            kind: [torch.frombuffer(bytearray(one), dtype=torch.uint8) for one in data[k :: len(kinds)]]
             if encoded and kind == "fg_bg"
-            else self.pictures(kind, rows, reduce, empty)
-            for kind in self.members
+            else self._decoded(kind, rows, data[k :: len(kinds)], reduce, empty)
+            for k, kind in enumerate(kinds)
         }
 
-    def pictures(
-        self, kind: str, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty
-    ) -> torch.Tensor:
-        """Decoded pictures of one kind, (B,C,H,W), at 1 / `reduce` of their size.
+    def _read(self, rows: np.ndarray, kinds: Sequence[str]) -> list[bytes]:
+        """The members of each sample in turn: they lie next to each other and are read at once."""
+        numbers = np.stack([self.members[kind][rows] for kind in kinds], axis=1)
+        try:
+            return self.archive.read_many(numbers.reshape(-1))
+        except ValueError:
+            for row, members in zip(rows, numbers.tolist(), strict=True):
+                for member in members:
+                    try:
+                        self.archive.read(member)
+                    except ValueError as error:
+                        raise self._named(error, row, member) from None
+            raise
 
-        The memory of colour pictures is channels-last; `empty(shape, dtype)` provides it.
-        """
+    def _decoded(
+        self, kind: str, rows: np.ndarray, data: list[bytes], reduce: int, empty: Callable
+    ) -> torch.Tensor:
         colour = kind == "fg_bg"
         metres = kind == "depth" and self.info["depth"]["dtype"] == "uint16"
         height, width = (side // reduce for side in self.size)
         shape = (len(rows), height, width, 3) if colour else (len(rows), height, width)
         out = empty(shape, np.uint16 if metres else np.uint8)
-        for k, member in enumerate(self.members[kind][rows].tolist()):
+        for k, one in enumerate(data):
             try:
-                codec.decode_into(self.archive.read(member), out[k], reduce)
+                codec.decode_into(one, out[k], reduce)
             except ValueError as error:
-                name = self.columns["sample"][rows[k]].decode()
-                raise ValueError(
-                    f"{self.path}: sample {name}, member {self.archive.name(member)}: {error}"
-                ) from None
+                raise self._named(error, rows[k], self.members[kind].item(rows[k])) from None
         if kind in self.tables:
             out[:] = self.tables[kind][out]
         tensor = torch.from_numpy(out)
         return tensor.permute(0, 3, 1, 2) if colour else tensor[:, None]
 
-    def encoded(self, kind: str, rows: np.ndarray) -> list[torch.Tensor]:
-        """The bytes of the pictures of one kind as they are stored, each a uint8 tensor."""
-        return [
-            torch.frombuffer(bytearray(self.archive.read(member)), dtype=torch.uint8)
-            for member in self.members[kind][rows].tolist()
-        ]
+    def _named(self, error: ValueError, row: int, member: int) -> ValueError:
+        """The error with the names of the sample and of the member that it is about."""
+        name = self.columns["sample"][row].decode()
+        return ValueError(f"{self.path}: sample {name}, member {self.archive.name(member)}: {error}")
 
     def _read_backgrounds(self) -> torch.Tensor:
         out = np.empty((len(self.bg_members), *self.size, 3), np.uint8)

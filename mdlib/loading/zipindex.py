@@ -5,9 +5,9 @@ in pieces, the records of a piece are found by their signature and checked to fo
 a gap. Format: PKWARE, .ZIP File Format Specification (APPNOTE) 6.3.10, sections 4.3.12 to 4.3.16, 4.5.3.
 """
 
-import io
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,9 @@ _RECORD_SIGNATURE = 0x02014B50
 _SATURATED = 0xFFFFFFFF  # "the true value stands in the ZIP64 field"
 UTF8_FLAG = 0x800
 ENCRYPTED_FLAG = 0x1
+STORED, DEFLATED = 0, 8  # the methods that are read
+LOCAL_HEADER = 30  # bytes before a member's name
+MAX_MEMBER_BYTES = 64 << 20  # a picture is far smaller; what claims more is a mistake or a bomb
 
 
 class ZipIndex(NamedTuple):
@@ -33,22 +36,44 @@ class ZipIndex(NamedTuple):
     method: np.ndarray  # uint16, 0 stored, 8 deflated
     flags: np.ndarray  # uint16, general purpose bits
     name_end: np.ndarray  # uint32, where each name ends in `names`
-    names: bytes | np.ndarray  # all names one after the other
-    comment: bytes  # of the archive
+    names: np.ndarray  # uint8, all names one after the other
+
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for column in self)
 
     def name_bytes(self, i: int) -> bytes:
         start = self.name_end.item(i - 1) if i else 0
-        return bytes(self.names[start : self.name_end.item(i)])
+        return self.names[start : self.name_end.item(i)].tobytes()
 
     def name(self, i: int) -> str:
         return self.name_bytes(i).decode("utf-8" if self.flags[i] & UTF8_FLAG else "cp437", "replace")
 
     def all_names(self) -> list[str]:
-        text, ends = bytes(self.names), self.name_end.tolist()
+        text, ends = self.names.tobytes(), self.name_end.tolist()
         if text.isascii():  # the same in both code pages
             text = text.decode()
             return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return [self.name(i) for i in range(len(ends))]
+
+    def between(self, first: int, last: int) -> "ZipIndex":
+        """The members first..last-1 as an index of their own."""
+        begin = self.name_end.item(first - 1) if first else 0
+        part = ZipIndex(*(column[first:last] for column in self[:-1]), self.names)
+        end = part.name_end.item(-1) if last > first else begin
+        return part._replace(name_end=part.name_end - np.uint32(begin), names=self.names[begin:end])
+
+
+def joined(indexes: Sequence[ZipIndex]) -> ZipIndex:
+    """Several indexes as one, in their order."""
+    if len(indexes) == 1:
+        return indexes[0]
+    before = np.cumsum([0, *(len(index.names) for index in indexes[:-1])])
+    if before[-1] + len(indexes[-1].names) > _SATURATED:
+        raise ValueError("these archives have over 4 GiB of names together; open fewer of them as one")
+    ends = [index.name_end + np.uint32(start) for index, start in zip(indexes, before, strict=True)]
+    columns = [np.concatenate(column) for column in zip(*indexes, strict=True)]
+    return ZipIndex(*columns)._replace(name_end=np.concatenate(ends))
 
 
 class _Directory(NamedTuple):
@@ -59,8 +84,8 @@ class _Directory(NamedTuple):
     comment: bytes
 
 
-def read_index(path: str | Path) -> ZipIndex:
-    """Parse the central directory of the archive at `path`.
+def read_index(path: str | Path) -> tuple[ZipIndex, bytes]:
+    """Parse the central directory of the archive at `path`; returns its index and its comment.
 
     Raises FileNotFoundError, or ValueError with a sentence for anything that is not one whole, plain,
     consistent ZIP archive: truncated, split over several files, a directory that lies about its size, or
@@ -77,8 +102,7 @@ def read_index(path: str | Path) -> ZipIndex:
     finally:
         os.close(fd)
     _check_overlap(index, path)
-    _check_names(index, path)
-    return index
+    return index, directory.comment
 
 
 def _find_directory(fd: int, file_size: int, path: Path) -> _Directory:
@@ -125,8 +149,9 @@ def _zip64_end(fd: int, locator: bytes, locator_at: int, path: Path) -> tuple[in
 def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
     kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint16, np.uint32)
     columns = [np.empty(directory.count, kind) for kind in kinds]
-    names = io.BytesIO()
-    parsed, rest, records, kept = 0, b"", 0, 0
+    # A record is at least as long as its name: no name is copied when the next one comes.
+    names = np.empty(directory.size - _RECORD * directory.count, np.uint8)
+    parsed, rest, records, kept, named = 0, b"", 0, 0, 0
     while parsed < directory.size:
         wanted = min(_PIECE_BYTES, directory.size - parsed - len(rest))
         piece = rest + read_exactly(fd, wanted, directory.start + parsed + len(rest), path)
@@ -135,11 +160,11 @@ def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
         if (not used and wanted == 0) or records > directory.count:
             break
         if used:
-            fields, text = _fields(piece[:used], starts, names.tell(), directory, path)
+            fields, text = _fields(piece[:used], starts, named, directory, path)
             for column, field in zip(columns, fields, strict=True):
                 column[kept : kept + len(field)] = field
-            names.write(text)
-            kept += len(fields[0])
+            names[named : named + len(text)] = text
+            kept, named = kept + len(fields[0]), named + len(text)
         parsed, rest = parsed + used, piece[used:]
     if records != directory.count or parsed != directory.size:
         raise ValueError(
@@ -148,10 +173,11 @@ def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
         )
     if kept < directory.count:
         columns = [column[:kept].copy() for column in columns]
-    return ZipIndex(*columns, names.getvalue(), directory.comment)
+    names.resize(named, refcheck=False)
+    return ZipIndex(*columns, names)
 
 
-def _view(piece: bytes, kind: str) -> np.ndarray:
+def unaligned(piece: bytes, kind: str) -> np.ndarray:
     """Every unaligned little-endian number of `piece`: element i starts at byte i."""
     dtype = np.dtype(kind)
     count = max(0, len(piece) - dtype.itemsize + 1)
@@ -160,11 +186,11 @@ def _view(piece: bytes, kind: str) -> np.ndarray:
 
 def _records(piece: bytes) -> tuple[np.ndarray, int]:
     """Starts of the whole records at the beginning of `piece`, and the bytes they take together."""
-    starts = np.flatnonzero(_view(piece, "<u4") == _RECORD_SIGNATURE)
+    starts = np.flatnonzero(unaligned(piece, "<u4") == _RECORD_SIGNATURE)
     starts = starts[starts + _RECORD <= len(piece)]
     if not len(starts) or starts[0] != 0:
         return np.empty(0, np.int64), 0
-    u2 = _view(piece, "<u2")
+    u2 = unaligned(piece, "<u2")
     ends = starts + _RECORD + u2[starts + 28].astype(np.int64) + u2[starts + 30] + u2[starts + 32]
     if (ends[:-1] != starts[1:]).any():  # a name or a comment holds the signature, or the chain is broken
         starts, ends = _walk(starts, ends)
@@ -188,7 +214,7 @@ def _fields(
     piece: bytes, at: np.ndarray, names_so_far: int, directory: _Directory, path: Path
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The columns of a ZipIndex for the records that start at `at`, and the bytes of their names."""
-    u2, u4 = _view(piece, "<u2"), _view(piece, "<u4")
+    u2, u4 = unaligned(piece, "<u2"), unaligned(piece, "<u4")
     length = u2[at + 28].astype(np.int64)
     text = np.frombuffer(piece, np.uint8)
     is_file = (length == 0) | (text[np.minimum(at + _RECORD + length, len(piece)) - 1] != ord("/"))
@@ -208,6 +234,7 @@ def _fields(
         _refuse_bounds(path, names[end[first] - length[first] : end[first]].tobytes())
     if names_so_far + len(names) > _SATURATED:
         raise ValueError(f"{path}: its directory is over 4 GiB; split the archive into smaller ones")
+    _check_names(names, end, path)
     sizes = (np.minimum(size, _SATURATED), np.minimum(raw_size, _SATURATED))
     return [offset, *sizes, u4[at + 16], u2[at + 10], u2[at + 8], names_so_far + end], names
 
@@ -229,11 +256,11 @@ def _zip64(extra: bytes, values: list[int], path: Path) -> list[int]:
 
 def _check_overlap(index: ZipIndex, path: Path) -> None:
     """No two members share a byte (the trick of archives that expand to a multiple of their size)."""
-    offset, end = index.offset, index.offset + index.size
+    offset, end = index.offset, index.offset + index.size + 30
     if not (offset[1:] > offset[:-1]).all():
         order = np.argsort(offset, kind="stable")
         offset, end = offset[order], end[order]
-    shared = np.flatnonzero(end[:-1] + 30 > offset[1:])
+    shared = np.flatnonzero(end[:-1] > offset[1:])
     if len(shared):
         sorted_already = offset is index.offset
         _refuse_bounds(path, index.name_bytes(int(shared[0] if sorted_already else order[shared[0]])))
@@ -246,19 +273,22 @@ def _refuse_bounds(path: Path, name: bytes) -> None:
     )
 
 
-def _check_names(index: ZipIndex, path: Path) -> None:
+def _check_names(names: np.ndarray, ends: np.ndarray, path: Path) -> None:
     """No name is absolute or climbs out of its folder."""
-    start = np.concatenate([[0], index.name_end[:-1]]) if len(index.name_end) else index.name_end
-    text = np.frombuffer(index.names + b"\0\0", np.uint8)
-    suspects = np.isin(text[start], (ord("/"), ord("\\"))) | (text[start + 1] == ord(":"))
-    at = index.names.find(b"..")
+    if not len(names):
+        return
+    text, starts = names.tobytes(), np.concatenate([[0], ends[:-1]])
+    first, second = (names[np.minimum(starts + k, len(names) - 1)] for k in (0, 1))
+    suspects = (first == ord("/")) | (first == ord("\\")) | (second == ord(":"))
+    at = text.find(b"..")
     while at >= 0:
-        suspects[np.searchsorted(index.name_end, at, side="right")] = True
-        at = index.names.find(b"..", at + 2)
+        suspects[np.searchsorted(ends, at, side="right")] = True
+        at = text.find(b"..", at + 2)
     for i in np.flatnonzero(suspects).tolist():
-        name = index.name(i).replace("\\", "/")
-        if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
+        name = text[starts[i] : ends[i]].decode("utf-8", "replace")
+        plain = name.replace("\\", "/")
+        if plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/"):
             raise ValueError(
-                f"{path}: member {index.name(i)!r} has an unsafe name (absolute, or it climbs out of its "
+                f"{path}: member {name!r} has an unsafe name (absolute, or it climbs out of its "
                 f"folder); write the archive again with names relative to its top"
             )
