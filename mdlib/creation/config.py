@@ -38,8 +38,8 @@ class CreateConfig:
     workers: int = 2
     """Processes to work in."""
     dask: str | None = None
-    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786: its workers do the work instead, and all of
-    them see the folder under the same path."""
+    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Its workers then do the work, on any machines
+    that see the folder under the same path."""
     recipe_only: bool = False
     """Store no pictures of samples, only the sources and the table of placements, from which training
     composes the samples as it goes. The same command without this option stores them afterwards."""

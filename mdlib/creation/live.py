@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, manifest
-from mdlib.creation.compose import Sprite
 from mdlib.creation.placing import Placements
 from mdlib.creation.samples import Scene, composed, scene_of
 from mdlib.creation.shards import Workshop
+from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
@@ -98,7 +98,7 @@ class LiveStore(BaseStore):
         # Numbered anew: a batch has its own order, and may hold a sample twice.
         placements = replace(self.objects[picked], sample=np.repeat(np.arange(len(rows)), counts))
         scene = scene.pick(torch.from_numpy(self.bg[rows]))
-        batch = composed(self._workshop.recipe, sprites, scene, placements)
+        batch, _ = composed(self._workshop.recipe, sprites, scene, placements)
         return {kind: codec.shrink(pictures, reduce) for kind, pictures in batch.items()}
 
     def _read_backgrounds(self) -> torch.Tensor:

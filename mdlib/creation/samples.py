@@ -5,22 +5,24 @@ from typing import NamedTuple
 
 import torch
 
-from mdlib.creation.compose import Sprite, compose
+from mdlib.creation.compose import compose
 from mdlib.creation.placing import Placements
 from mdlib.creation.sources import Background
+from mdlib.creation.sprites import Sprite
 from mdlib.loading import codec
 
 
 class Scene(NamedTuple):
     """Backgrounds as tensors, ready for compose.
 
-    bg (B,3,H,W) uint8; z (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool. The last two are None
-    for photographs.
+    bg (B,3,H,W) uint8; z (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool; depth (B,1,H,W), z as
+    it gets stored. The last three are None for photographs.
     """
 
     bg: torch.Tensor
     z: torch.Tensor | None
     floor: torch.Tensor | None
+    depth: torch.Tensor | None
 
     def expand(self, count: int) -> "Scene":
         """The same single background `count` times, in the same memory."""
@@ -46,20 +48,28 @@ def scene_of(backgrounds: Sequence[Background], recipe: dict) -> Scene:
                 )
     bg = torch.stack([torch.tensor(background.rgb) for background in backgrounds]).permute(0, 3, 1, 2)
     z, floor = (_stacked([getattr(b, name) for b in backgrounds]) for name in ("z", "floor"))
-    return Scene(bg, z, floor)
+    return Scene(bg, z, floor, None if z is None else _stored_depth(z, recipe["encoding"]))
 
 
 def composed(
     recipe: dict, sprites: Sequence[Sprite], scene: Scene, placements: Placements
-) -> dict[str, torch.Tensor]:
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The samples that `placements` describe, the b-th smallest sample number on background b of `scene`.
 
     Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 and, where the scene has depth, depth (B,1,H,W),
-    uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`.
+    uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`; and, apart from these,
+    the `box` (B,4) of `compose`, outside which all of them are those of the background.
     """
     made = compose(scene.bg, sprites, placements, scene.z, scene.floor, recipe["feather_px"])
-    stored = {"fg_bg": made["fg_bg"], "mask": made["mask"]}
-    return stored if scene.z is None else stored | {"depth": _stored_depth(made["z"], recipe["encoding"])}
+    stored = {name: made[name] for name in ("fg_bg", "mask")}
+    if scene.z is None:
+        return stored, made["box"]
+    depth = scene.depth.clone(memory_format=torch.contiguous_format)
+    for b, (top, bottom, left, right) in enumerate(made["box"].tolist()):
+        depth[b, :, top:bottom, left:right] = _stored_depth(
+            made["z"][b, :, top:bottom, left:right], recipe["encoding"]
+        )
+    return stored | {"depth": depth}, made["box"]
 
 
 def _stored_depth(z: torch.Tensor, encoding: str) -> torch.Tensor:

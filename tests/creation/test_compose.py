@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.creation.compose import compose, make_sprite
+from mdlib.creation.compose import compose
 from mdlib.creation.placing import Placements
+from mdlib.creation.sprites import make_sprite
 
 
 def to_linear(stored):

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.creation.compose import compose, make_sprite
+from mdlib.creation.compose import compose
 from mdlib.creation.outline import Ground, Outline
 from mdlib.creation.placing import COLUMNS, Placements, Rules, draw, place_all, row_seed
 from mdlib.creation.sources import Background, Cutout
+from mdlib.creation.sprites import make_sprite
 
 FOCAL_PX, CAMERA_M = 90.0, 1.5
 
