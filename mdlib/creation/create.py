@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from mdlib.creation import kept, manifest, recipe, shards
+from mdlib.creation import card, kept, manifest, recipe, shards
 from mdlib.creation.config import CreateConfig, make_recipe
 from mdlib.creation.manifest import readable
 from mdlib.creation.sources import (
@@ -41,6 +41,7 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
         if manifest.is_complete(out):
+            card.write_if_missing(out)
             return out
         remove_stale(out)
         try:
@@ -77,6 +78,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
+    card.write_if_missing(out)
 
 
 def _sources(

@@ -98,7 +98,7 @@ class Workshop:
         yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
         yield from self.samples(background, placements, statistics)
         yield "placements.csv", placements.to_csv(*self.digits)
-        yield STATISTICS, json.dumps(statistics.state(), indent=1).encode()
+        yield STATISTICS, json.dumps(statistics.state()).encode()
 
     def samples(
         self, background: Background, placements: Placements, statistics: Statistics
@@ -122,6 +122,7 @@ class Workshop:
             )
             fg_bg = batch["fg_bg"].permute(0, 2, 3, 1).numpy()  # (B, H, W, 3)
             mask = batch["mask"][:, 0].numpy()
+            statistics.add_masks(mask)
             depth = None if z is None else _stored_depth(batch["z"][:, 0], encoding, background.name)
             if depth is not None:
                 statistics.add_depth(depth)
