@@ -115,7 +115,7 @@ def _labelled(rows: dict[str, list[np.ndarray]], size: tuple[int, int]) -> bytes
     height, width = (max(1, round(_CELL * side / max(size))) for side in size)
     columns = max(map(len, rows.values()))
     wide, high = columns * (width + _GAP) - _GAP, len(rows) * (height + _GAP) - _GAP
-    sheet = Image.new("RGB", (wide, high), "white")
+    sheet = Image.new("RGB", (wide, high), "#c4c4c4")  # white masks end at the border, too
     for r, imgs in enumerate(rows.values()):
         for c, img in enumerate(imgs):
             small = Image.fromarray(img).convert("RGB").resize((width, height), Image.Resampling.LANCZOS)

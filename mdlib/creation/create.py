@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from mdlib.creation import card, kept, manifest, recipe, shards
 from mdlib.creation.config import CreateConfig, make_recipe
 from mdlib.creation.manifest import readable
+from mdlib.creation.presets import prepare
 from mdlib.creation.sources import (
     Background,
     Cutout,
@@ -61,6 +62,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         backgrounds, cutouts = _sources(config, executor, at_once, progress)
         scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
         groups = group_duplicates(scenes), group_duplicates(things)
+        cutouts = prepare(config.preset, cutouts, backgrounds)
         kept.write(out, comment, backgrounds, cutouts, groups)
     sources = kept.KeptSources(out)
     if sources.comment != comment:

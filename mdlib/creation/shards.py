@@ -15,6 +15,7 @@ import torch
 from mdlib.creation import kept, recipe
 from mdlib.creation.compose import Sprite, compose, make_sprite
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
+from mdlib.creation.presets import Fits, rules_of
 from mdlib.creation.sources import Background
 from mdlib.creation.statistics import Statistics
 from mdlib.creation.workers import stop_if_asked
@@ -78,15 +79,20 @@ class Workshop:
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
         self.sprites: list[Sprite] = [make_sprite(cutout.rgba, cutout.relief) for cutout in cutouts]
-        self.rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
+        rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
+        self.rules = rules_of(self.recipe["preset"], rules, tuple(self.recipe["size"]))
         self.flips = [False, True] if self.recipe["flip"] else [False]
         per_pair = len(self.flips) * self.recipe["placements"]
         self.digits = id_digits(len(self.sources.backgrounds), len(cutouts), per_pair)
 
     def placements(self, number: int) -> Placements:
         """All placements on background `number`."""
-        ground, count = Ground(self.sources.background(number)), self.recipe["placements"]
-        return place_all(self.recipe["seed"], number, ground, self.outlines, self.flips, count, self.rules)
+        background, made = self.sources.background(number), self.recipe
+        suits = None
+        if made["preset"] != "standard":
+            suits = Fits(made["preset"], background, self.sprites, self.outlines, made["feather_px"])
+        ground, count = Ground(background), made["placements"]
+        return place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
 
     def members(self, number: int) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
