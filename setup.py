@@ -40,6 +40,7 @@ extras = {
 }
 extras["test"] = [
     *extras["train"],
+    *extras["teacher"],
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -54,7 +54,9 @@ def _depth(content: dict) -> str:
     loss = (
         f"; encoding changes closeness by {error['mean']:.4f} (at most {error['max']:.3f})" if error else ""
     )
-    return f"  depth: {depth['kind']}, stored as {depth['unit']}; closeness = {depth['near_m']} m / z{loss}"
+    teacher = f", guessed by {depth['teacher']['name']}" if "teacher" in depth else ""
+    scale = f"; closeness = {depth['near_m']} m / z" if "near_m" in depth else ""
+    return f"  depth: {depth['kind']}{teacher}, stored as {depth['unit']}{scale}{loss}"
 
 
 def _duplicates(entries: list[dict], what: str) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from mdlib.creation.sources import Background, by_stem, child_seed, folder_pictures, kept_part, read_each
 from mdlib.loading import codec
 
-_FLOOR = 2  # what the generator is for
+FLOOR = 2  # what the generator is for
 _TRIES = 600
 _POINTS = 4000  # that candidates are judged by
 _REACH = 6  # the three pixels of a candidate lie within one sixth of the picture
@@ -22,7 +22,7 @@ _LOOSE, _TIGHT = 0.015, 0.004  # distance from the plane over z; 1.2 cm at 3 met
 _STEEPEST = np.cos(np.radians(40))  # the camera may look down or up by as much
 _LOWEST_CAMERA_M = 0.2
 _LEAST = 0.015  # share of the pixels that a floor must have
-_SAME_SHAPE = 0.03
+_SAME_SHAPE = 0.03  # as for masks
 
 
 class Floor(NamedTuple):
@@ -49,18 +49,19 @@ def add_depth(backgrounds: list[Background], folder: Path, depth: Path, seed: in
         if path.stem not in stems:
             raise ValueError(f"{path} has no depth: {depth} holds no picture called {path.stem!r}")
         z = _read_depth(stems[path.stem], path, backgrounds[number].rgb.shape[:2])
-        return with_floor(replace(backgrounds[number], z=z), child_seed(seed, _FLOOR, number))
+        return with_floor(replace(backgrounds[number], z=z), child_seed(seed, FLOOR, number))
 
     return read_each(paths, read)
 
 
 def with_floor(background: Background, seed: int) -> Background:
-    """A background with depth and focal length, with the floor found in it; ValueError where there is none."""
+    """A background with depth and focal length, with its floor as well; ValueError where none is found."""
     floor = find_floor(background.z, background.focal_px, seed)
     if floor is None:
         raise ValueError(
-            f"{background.name} shows no floor in its depth: no level surface below the camera, with at least "
-            f"{_LEAST:.1%} of the picture, has (almost) nothing beneath it. Check --fov, or remove the picture."
+            f"{background.name} shows no floor in its depth: there is no level surface below the camera that "
+            f"fills {_LEAST:.1%} of the picture with hardly anything beneath it. Objects need one to stand "
+            f"on: check --fov and the unit of the depth (millimetres), or remove the picture."
         )
     return replace(background, floor=floor.mask)
 

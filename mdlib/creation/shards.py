@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mdlib.creation import kept, recipe
+from mdlib.creation import kept, recipe, relative
 from mdlib.creation.compose import Sprite, compose, make_sprite
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
 from mdlib.creation.sources import Background
 from mdlib.creation.statistics import Statistics
+from mdlib.creation.teacher import load
 from mdlib.creation.workers import stop_if_asked
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
@@ -33,26 +34,27 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.zip"
 
 
-def make_shard(folder: str, number: int) -> dict:
+def make_shard(folder: str, number: int, teacher: str | None = None) -> dict:
     """Write the shard of background `number` unless it is there already, and tell what it is.
 
-    Returns name, samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is
+    `teacher` is the folder of the teacher, for a recipe in which it looks at every picture. Returns name,
+    samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is
     damaged or of another recipe.
     """
     path = Path(folder) / shard_name(number)
     comment = recipe.comment(Path(folder))
     if not path.exists():
         stop_if_asked()
-        workshop = _workshop(folder, comment)
+        workshop = _workshop(folder, comment, teacher)
         with ShardWriter(path, comment) as shard:
             for name, data in workshop.members(number):
                 shard.add(name, data)
     return _facts(path, comment)
 
 
-def bytes_per_shard(folder: str, samples: int = 48) -> int:
+def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) -> int:
     """About how large a shard gets, from a few of its samples."""
-    workshop = _workshop(folder, recipe.comment(Path(folder)))
+    workshop = _workshop(folder, recipe.comment(Path(folder)), teacher)
     numbers = np.linspace(0, len(workshop.sources.backgrounds) - 1, 3).astype(int)
     sizes = []
     for number in np.unique(numbers).tolist():
@@ -64,16 +66,17 @@ def bytes_per_shard(folder: str, samples: int = 48) -> int:
 
 
 @lru_cache(maxsize=1)
-def _workshop(folder: str, comment: bytes) -> "Workshop":
+def _workshop(folder: str, comment: bytes, teacher: str | None) -> "Workshop":
     """The workshop of this process; another recipe (another comment) gets another one."""
-    return Workshop(Path(folder))
+    return Workshop(Path(folder), teacher)
 
 
 class Workshop:
     """The sources of a data set in memory, ready to compose any of its samples."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, teacher: str | None = None):
         self.recipe = recipe.read(folder)
+        self.teacher_folder = teacher
         self.sources = kept.KeptSources(folder)
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
@@ -111,6 +114,8 @@ class Workshop:
         for start in range(0, len(placements), _BATCH):
             stop_if_asked()
             part = placements[slice(start, start + _BATCH)]
+            if background.teacher_scale is not None:
+                part = relative.standing(part, background.z, self.outlines)
             n = len(part)
             batch = compose(
                 bg.expand(n, -1, -1, -1),
@@ -122,7 +127,7 @@ class Workshop:
             )
             fg_bg = batch["fg_bg"].permute(0, 2, 3, 1).numpy()  # (B, H, W, 3)
             mask = batch["mask"][:, 0].numpy()
-            depth = None if z is None else _stored_depth(batch["z"][:, 0], encoding, background.name)
+            depth = self.stored_depth(batch["z"][:, 0], fg_bg, background)
             if depth is not None:
                 statistics.add_depth(depth)
             for k, sample in enumerate(part.sample.tolist()):
@@ -138,24 +143,35 @@ class Workshop:
                         statistics.add_depth_error(depth[k], codec.decode(data))
                     yield f"depth/{name}{SUFFIX[encoding]}", data
 
+    def stored_depth(self, z: torch.Tensor, fg_bg: np.ndarray, background: Background) -> np.ndarray | None:
+        """Depth as it gets encoded, uint16 millimetres or uint8 closeness (B,H,W); None without depth.
+
+        z (B,H,W) as `compose` gives it, fg_bg (B,H,W,3) uint8.
+        """
+        if self.recipe["depth"] == "none":
+            return None
+        facts, scale = self.sources.teacher, background.teacher_scale
+        if facts is not None and facts["on"] == "composite":
+            values = load(self.teacher_folder, facts["sha256"])(fg_bg)
+            if scale is not None:
+                values = relative.distance_of(relative.inverse(values, facts["output"]), scale)
+            z = torch.from_numpy(values)
+        exact = self.recipe["encoding"] == "exact"
+        if scale is None and exact:
+            return codec.z_to_mm(z.numpy())
+        closeness = codec.z_to_closeness(z) if scale is None else relative.closeness_of(z)
+        if closeness.isnan().any():
+            raise ValueError(
+                f"background {background.name} has pixels of unknown depth, which encoding 'fast' cannot "
+                f"store: use --encoding exact"
+            )
+        return (closeness * 255.0).round().to(torch.uint8).numpy()
+
 
 def id_digits(backgrounds: int, cutouts: int, per_pair: int) -> tuple[int, int, int]:
     """How many digits the ids of samples, backgrounds and cut-outs have."""
     counts = ((backgrounds * cutouts * per_pair, 6), (backgrounds, 4), (cutouts, 4))
     return tuple(max(least, len(str(count - 1))) for count, least in counts)
-
-
-def _stored_depth(z: torch.Tensor, encoding: str, name: str) -> np.ndarray:
-    """z (B,H,W) as it gets encoded: uint16 millimetres, or uint8 closeness."""
-    if encoding == "exact":
-        return codec.z_to_mm(z.numpy())
-    closeness = codec.z_to_closeness(z)
-    if closeness.isnan().any():
-        raise ValueError(
-            f"background {name} has pixels of unknown depth, which encoding 'fast' cannot store: "
-            f"use --encoding exact"
-        )
-    return (closeness * 255.0).round().to(torch.uint8).numpy()
 
 
 def _facts(path: Path, comment: bytes) -> dict:

@@ -28,6 +28,8 @@ class Background:
 
     rgb (H,W,3) uint8; z (H,W) float32 metres along the optical axis, nan = unknown; floor (H,W) bool, where
     objects may stand; focal_px the focal length in pixels. The last three are None for photographs.
+
+    With `teacher_scale` z is no metres but relative (see `relative`), scaled by these two percentiles.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Background:
     z: np.ndarray | None = None
     floor: np.ndarray | None = None
     focal_px: float | None = None
+    teacher_scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,17 @@ def folder_pictures(folder: str | Path, what: str) -> list[Path]:
     return entries
 
 
-def folder_backgrounds(folder: str | Path, size: tuple[int, int], upscale: bool = False) -> list[Background]:
+def folder_backgrounds(
+    folder: str | Path, size: tuple[int, int], upscale: bool = False, fov: float | None = None
+) -> list[Background]:
     """The pictures of a folder as backgrounds of `size` = (H, W).
 
-    Each is cropped around its centre to the aspect of `size`, then resized. Raises ValueError, naming every
-    file at fault, for damaged pictures and, unless `upscale`, for pictures smaller than `size`.
+    Each is cropped around its centre to the aspect of `size`, then resized; `fov`, the horizontal field of
+    view of the whole pictures in degrees, gives their focal length. Raises ValueError, naming every file at
+    fault, for damaged pictures and, unless `upscale`, for pictures smaller than `size`.
     """
-    return read_each(folder_pictures(folder, "backgrounds"), lambda path: _background(path, size, upscale))
+    paths = folder_pictures(folder, "backgrounds")
+    return read_each(paths, lambda path: _background(path, size, upscale, fov))
 
 
 def folder_cutouts(
@@ -140,7 +147,7 @@ def _is_side_file(name: str) -> bool:
 
 
 def read_each(paths: list[Path], read: Callable[[Path], T]) -> list[T]:
-    """What `read` gives for each path, all of one folder; one ValueError that lists what is wrong with how many files."""
+    """What `read` gives for each path of one folder; one ValueError tells what is wrong with how many."""
     results, problems = [], []
     for path in paths:
         try:
