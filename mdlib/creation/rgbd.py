@@ -19,6 +19,7 @@ _TRIES = 600
 _POINTS = 4000  # that candidates are judged by
 _REACH = 6  # the three pixels of a candidate lie within one sixth of the picture
 _LOOSE, _TIGHT = 0.03, 0.004  # distance from the plane over z; 1.2 cm at 3 metres where depth is exact
+_BENEATH = 3  # points on a plane that outweigh one beneath it
 _STEEPEST = np.cos(np.radians(40))  # the camera may look down or up by as much
 _LOWEST_CAMERA_M = 0.2
 _LEAST = 0.015  # share of the pixels that a floor must have
@@ -88,12 +89,11 @@ def find_floor(z: np.ndarray, focal_px: float, seed: int) -> Floor | None:
     m, tolerance = planes[-best[1]], _LOOSE
     for _ in range(6):
         off = np.abs(_above(flat, m))
-        on = off <= tolerance
-        m = _fit(flat[on])
+        noise = 1.4826 * np.median(off[off <= tolerance])
+        tolerance = float(np.clip(3 * noise, _TIGHT, _LOOSE))
+        m = _fit(flat[off <= tolerance])
         if m is None or not _is_level(m):
             return None
-        noise = 1.4826 * np.median(np.abs(_above(flat[on], m)))
-        tolerance = float(np.clip(3 * noise, _TIGHT, _LOOSE))
     mask = np.zeros(z.shape, bool)
     mask[known] = np.abs(_above(flat, m)) <= tolerance
     length = float(np.sqrt((m * m).sum()))
@@ -160,10 +160,11 @@ def _above(points: np.ndarray, m: np.ndarray) -> np.ndarray:
     return (1 - along) / (np.sqrt((m * m).sum()) * points[:, 2])
 
 
-def _score(points: np.ndarray, m: np.ndarray) -> int:
-    """Points on the plane, less those clearly beneath it: a table has the floor beneath it."""
+def _score(points: np.ndarray, m: np.ndarray) -> float:
+    """Points on the plane, the more the closer, less those clearly beneath it: a table has the floor there."""
     above = _above(points, m)
-    return int((np.abs(above) <= _LOOSE).sum()) - int((above < -3 * _LOOSE).sum())
+    near = np.where(np.abs(above) <= _LOOSE, 1 / (1 + (above / _TIGHT) ** 2), 0.0)
+    return float(near.sum()) - _BENEATH * int((above < -3 * _LOOSE).sum())
 
 
 def _fit(points: np.ndarray) -> np.ndarray | None:
