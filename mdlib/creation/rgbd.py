@@ -161,7 +161,7 @@ def _above(points: np.ndarray, m: np.ndarray) -> np.ndarray:
 
 
 def _score(points: np.ndarray, m: np.ndarray) -> float:
-    """Points on the plane, the more the closer, less those clearly beneath it: a table has the floor there."""
+    """Points on the plane, the closer the more, less those clearly beneath: a table has the floor there."""
     above = _above(points, m)
     near = np.where(np.abs(above) <= _LOOSE, 1 / (1 + (above / _TIGHT) ** 2), 0.0)
     return float(near.sum()) - _BENEATH * int((above < -3 * _LOOSE).sum())
