@@ -41,6 +41,7 @@ extras = {
 extras["test"] = [
     *extras["train"],
     *extras["dask"],
+    *extras["teacher"],
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -15,7 +15,7 @@ import torch
 
 from mdlib.creation import kept, manifest
 from mdlib.creation.placing import Placements
-from mdlib.creation.samples import Scene, composed, scene_of
+from mdlib.creation.samples import Scene, scene_of
 from mdlib.creation.shards import Workshop
 from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
@@ -38,6 +38,11 @@ def live_dataset(path: str | Path) -> SceneDataset:
         raise FileNotFoundError(
             f"{path} has no {kept.NAME}, so its samples cannot be composed: use open_dataset, or make the "
             f"data set with `python -m mdlib create`"
+        )
+    if info["depth"].get("teacher", {}).get("on") == "composite":
+        raise ValueError(
+            f"{path}: its depth was guessed for each finished picture, which is not done while reading: use "
+            f"open_dataset, or make it with --teacher-on bg"
         )
     archive = open_shards(path, info)
     tables = [read_objects(archive, part) for part in range(len(archive.paths))]
@@ -98,7 +103,7 @@ class LiveStore(BaseStore):
         # Numbered anew: a batch has its own order, and may hold a sample twice.
         placements = replace(self.objects[picked], sample=np.repeat(np.arange(len(rows)), counts))
         scene = scene.pick(torch.from_numpy(self.bg[rows]))
-        batch, _ = composed(self._workshop.recipe, sprites, scene, placements)
+        batch, _ = self._workshop.composed(scene, placements, sprites)
         return {kind: codec.shrink(pictures, reduce) for kind, pictures in batch.items()}
 
     def _read_backgrounds(self) -> torch.Tensor:
