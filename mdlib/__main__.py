@@ -92,6 +92,16 @@ def _create(arguments: list[str]) -> None:
     print(create(_parse(CreateConfig, "create", arguments, PositionalRequiredArgs)))
 
 
+def _cutout(arguments: list[str]) -> None:
+    from mdlib.creation.cutouts import CutoutConfig, cut_out
+
+    config = _parse(CutoutConfig, "cutout", arguments, PositionalRequiredArgs)
+    written, without = cut_out(config)
+    _print_paths(written)
+    for photo in without:
+        print(f"no object found in {photo}", file=sys.stderr)
+
+
 def _pack(arguments: list[str]) -> None:
     from mdlib.creation.pack import PackConfig, pack
 
@@ -187,6 +197,7 @@ def _predict(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "create": ("make a data set from rooms and cut-outs", _create),
+    "cutout": ("cut objects out of photographs, for create --fg", _cutout),
     "pack": ("make a data set of archives of another project", _pack),
     "fetch": ("get a file from Google Drive, the web or a bucket", _fetch),
     "info": ("print what a data set holds; check its files", _info),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mdlib import __version__
 from mdlib.creation.recipe import file_sha256
@@ -9,6 +10,9 @@ from mdlib.creation.sources import folder_pictures
 
 FORMAT = 1
 ENCODINGS = ("exact", "fast")
+PRESETS = ("standard", "tiny", "cropped")
+TINY_PIXELS = 64 * 64  # of a picture in which a tiny object can still be made out
+_SCALE, _MIN_INSIDE = (0.25, 0.9), 0.5
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,14 @@ class CreateConfig:
     """Quality of the pictures, 1 to 100."""
     upscale: bool = False
     """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
-    scale: tuple[float, float] = (0.25, 0.9)
+    scale: tuple[float, float] = _SCALE
     """Range of an object's height over the picture's, where there is no depth."""
-    min_inside: float = 0.5
+    min_inside: float = _MIN_INSIDE
     """Least share of an object's area inside the picture."""
+    preset: Literal["standard", "tiny", "cropped"] = "standard"
+    """Hard sets to evaluate on: "tiny", each object covers less than 1 % of the picture; "cropped", more than
+    half of each object lies outside. They choose scale and min_inside themselves. Give the --bg, --fg or
+    --rooms, --props and the --seed of the data trained on, so that the same ones count as never seen."""
     feather_px: float = 0.0
     """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
 
@@ -71,6 +79,12 @@ class CreateConfig:
             raise ValueError("--fg-mask holds masks of the pictures in --fg, which is not given")
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding is {self.encoding!r}; there are 'exact' and 'fast'")
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
+        if self.preset != "standard" and (self.scale, self.min_inside) != (_SCALE, _MIN_INSIDE):
+            raise ValueError(f"--preset {self.preset} chooses scale and min_inside itself; leave them out")
+        if self.preset == "tiny" and self.height_width[0] * self.height_width[1] < TINY_PIXELS:
+            raise ValueError("--preset tiny needs pictures of 64 x 64 pixels or more")
         low, high = self.scale
         limits = [
             ("rooms", self.rooms, 0, 100_000), ("props", self.props, 0, 100_000),
@@ -106,6 +120,7 @@ def make_recipe(config: CreateConfig) -> dict:
         "flip": config.flip,
         "scale": list(config.scale),
         "min_inside": config.min_inside,
+        "preset": config.preset,
         "feather_px": config.feather_px,
         "encoding": config.encoding,
         "jpeg_quality": config.jpeg_quality,

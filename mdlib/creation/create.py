@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from mdlib.creation import kept, manifest, recipe, shards
+from mdlib.creation import card, kept, manifest, recipe, shards
 from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.config import CreateConfig, make_recipe
 from mdlib.creation.manifest import readable
+from mdlib.creation.presets import prepare
 from mdlib.creation.sources import (
     Background,
     Cutout,
@@ -43,6 +44,7 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
         if manifest.is_complete(out, config.recipe_only):
+            card.write_if_missing(out)
             return out
         remove_stale(out)
         try:
@@ -65,6 +67,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         backgrounds, cutouts = _sources(config, executor, at_once, progress)
         scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
         groups = group_duplicates(scenes), group_duplicates(things)
+        cutouts = prepare(config.preset, cutouts, backgrounds)
         kept.write(out, comment, backgrounds, cutouts, groups)
     sources = kept.KeptSources(out)
     if sources.comment != comment:
@@ -83,7 +86,9 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
+    (out / card.NAME).unlink(missing_ok=True)  # of a set that held a recipe only
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
+    card.write_if_missing(out)
 
 
 def _sources(

@@ -36,6 +36,7 @@ class Outline:
         self.height, self.width = alpha.shape
         self.aspect = self.width / self.height
         self.height_m = cutout.height_m
+        self.fill = float(alpha.mean()) / 255.0  # share of its box that it covers
         solid = alpha >= 128
         last = int(np.flatnonzero(solid.any(1))[-1])
         self.foot_row = (last + 1) / self.height  # where the visible object ends, as a share of the height

@@ -1,6 +1,7 @@
 """Where objects go: random placements, each from its own seed, so that any of them can be drawn again."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -62,12 +63,16 @@ class Rules:
     """What placements are drawn from.
 
     scale: range of an object's height over the picture's, used where there is no depth; min_inside: share of
-    the object's area inside the picture; z_m: range of distances, used where there is depth.
+    the object's area inside the picture; z_m: range of distances, used where there is depth. max_inside: an
+    upper limit as well, for objects that the border cuts; area: range of the object's area over the
+    picture's, instead of `scale`.
     """
 
     scale: tuple[float, float] = (0.25, 0.9)
     min_inside: float = 0.5
     z_m: tuple[float, float] = (1.0, 12.0)
+    max_inside: float = math.inf
+    area: tuple[float, float] | None = None
 
 
 def row_seed(*numbers: int) -> int:
@@ -81,14 +86,15 @@ def draw(
     """One placement, a function of its arguments alone: x_px, y_px, height in pixels, z_m (nan = none)."""
     # Only `random` is used: numpy keeps the doubles of a bit generator the same from version to version.
     rng = np.random.Generator(np.random.PCG64(seed))
-    find = _free if ground.z is None else _standing
-    best, best_share = None, -1.0
+    find = _free if ground.z is None else _standing if rules.max_inside > 1 else _cut_off
+    best, best_room = None, -math.inf
     for _ in range(_ROUNDS):
         x, y, height, z, share = find(rng, ground, outline, flip, rules)
-        good = np.flatnonzero(share >= rules.min_inside + _MARGIN)
-        k = int(good[0]) if len(good) else int(np.argmax(share))
-        if share[k] > best_share:
-            best, best_share = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), share[k]
+        room = np.minimum(share - rules.min_inside, rules.max_inside - share)  # to the nearer limit
+        good = np.flatnonzero(room >= _MARGIN)
+        k = int(good[0]) if len(good) else int(np.argmax(room))
+        if room[k] > best_room:
+            best, best_room = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), room[k]
         if len(good):
             break
     return best
@@ -102,9 +108,11 @@ def place_all(
     flips: Sequence[bool],
     count: int,
     rules: Rules,
+    suits: Callable[[int, bool, int, int, int, float], bool] | None = None,
 ) -> Placements:
     """Placements of every cut-out on background `bg`, `count` for each of `flips`, no two of a pair alike.
 
+    Those of which `suits(fg, flip, x_px, y_px, height_px, z_m)` is False are drawn again.
     Samples are numbered as they come when each background before this one had as many.
     """
     rows = []
@@ -116,7 +124,8 @@ def place_all(
                 for attempt in range(_ATTEMPTS):
                     own_seed = row_seed(seed, bg, fg, flip, k, attempt)
                     x, y, height, z = draw(own_seed, ground, outline, flip, rules)
-                    if (x, y, height) not in taken:
+                    new = (x, y, height) not in taken
+                    if new and (suits is None or suits(fg, flip, x, y, height, z)):
                         break
                 else:
                     raise ValueError(
@@ -136,7 +145,7 @@ def place_all(
 def _free(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
     """Candidates anywhere: the height uniform in its range, the position uniform over the picture."""
     picture_height, picture_width = ground.size
-    low, high = rules.scale
+    low, high = rules.scale if rules.area is None else _heights(rules.area, ground, outline)
     # Wide things are made smaller, so that their width fills no more of the picture than their height might.
     narrow = min(1.0, picture_width / (outline.aspect * picture_height))
     low, high = low * narrow, high * narrow
@@ -152,10 +161,7 @@ def _free(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool
 
 def _standing(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
     """Candidates with the foot on a random pixel of the floor, as large as their distance makes them."""
-    height_m = outline.height_m or _likely_height_m(outline.aspect, rng.random())
-    pick = np.floor(rng.random(_TRIES) * len(ground.z)).astype(np.int64)
-    row, column, z = ground.rows[pick], ground.columns[pick], ground.z[pick]
-    height = np.maximum(1, np.rint(ground.focal_px * height_m / z)).astype(np.int64)
+    row, column, z, height = _on_floor(rng, ground, outline, rules)
     width = outline.width_px(height)
     left, right = outline.foot_span(flip)
     x = column - np.rint((left + right) / 2 * width - 0.5).astype(np.int64)
@@ -163,9 +169,58 @@ def _standing(rng: np.random.Generator, ground: Ground, outline: Outline, flip: 
     share = outline.share_inside(x, y, height, ground.size, flip)
     first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
     footing = ground.floor_share(row, first, last)
-    fits = (z >= rules.z_m[0]) & (z <= rules.z_m[1]) & (footing >= _FOOTING)
-    fits &= height >= _SMALLEST * ground.size[0]
+    fits = _right_size(z, height, ground, outline, rules) & (footing >= _FOOTING)
     return x, y, height, z, np.where(fits, share, share * 0.01)
+
+
+def _cut_off(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
+    """Candidates that stand on the floor and reach into the picture from beyond its left or right border.
+
+    A level floor has the same distance all along a row, also where the picture does not show it.
+    """
+    row, _, z, height = _on_floor(rng, ground, outline, rules)
+    width = outline.width_px(height)
+    shown = 1 + np.floor(rng.random(_TRIES) * width).astype(np.int64)  # columns
+    x = np.where(rng.random(_TRIES) < 0.5, shown - width, ground.size[1] - shown)
+    y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
+    share = outline.share_inside(x, y, height, ground.size, flip)
+    left, right = outline.foot_span(flip)
+    first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
+    footing = ground.floor_share(row, first, last)
+    beyond = (last <= 0) | (first >= ground.size[1])
+    fits = _right_size(z, height, ground, outline, rules) & (beyond | (footing >= _FOOTING))
+    return x, y, height, z, np.where(fits, share, -1.0)
+
+
+def _on_floor(rng: np.random.Generator, ground: Ground, outline: Outline, rules: Rules) -> tuple:
+    """Random pixels of the floor, row, column and z, and the height in pixels of the object there."""
+    if outline.height_m is None and rules.area is not None:  # of any size that gives such an area
+        low, high = _heights(rules.area, ground, outline)
+        height_px = (low + (high - low) * rng.random()) * ground.size[0]
+    else:
+        height_px = None
+        height_m = outline.height_m or _likely_height_m(outline.aspect, rng.random())
+    pick = np.floor(rng.random(_TRIES) * len(ground.z)).astype(np.int64)
+    row, column, z = ground.rows[pick], ground.columns[pick], ground.z[pick]
+    height = np.full(_TRIES, height_px) if height_px is not None else ground.focal_px * height_m / z
+    return row, column, z, np.maximum(1, np.rint(height)).astype(np.int64)
+
+
+def _right_size(
+    z: np.ndarray, height: np.ndarray, ground: Ground, outline: Outline, rules: Rules
+) -> np.ndarray:
+    """Whether objects are neither too near nor too far, and as large as they should be."""
+    fits = (z >= rules.z_m[0]) & (z <= rules.z_m[1])
+    if rules.area is None:
+        return fits & (height >= _SMALLEST * ground.size[0])
+    area = outline.fill * height * outline.width_px(height) / (ground.size[0] * ground.size[1])
+    return fits & (area >= rules.area[0]) & (area <= rules.area[1])
+
+
+def _heights(area: tuple[float, float], ground: Ground, outline: Outline) -> tuple[float, float]:
+    """The heights over the picture's height at which an object covers these shares of the picture."""
+    height, width = ground.size
+    return tuple(math.sqrt(share * width / height / (outline.fill * outline.aspect)) for share in area)
 
 
 def _likely_height_m(aspect: float, u: float) -> float:

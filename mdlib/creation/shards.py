@@ -13,6 +13,7 @@ import numpy as np
 
 from mdlib.creation import kept, recipe
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
+from mdlib.creation.presets import Fits, rules_of
 from mdlib.creation.samples import composed, scene_of
 from mdlib.creation.sources import Background
 from mdlib.creation.sprites import Sprite, make_sprite
@@ -81,15 +82,20 @@ class Workshop:
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
         self.sprites: list[Sprite] = [make_sprite(cutout.rgba, cutout.relief) for cutout in cutouts]
-        self.rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
+        rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
+        self.rules = rules_of(self.recipe["preset"], rules, tuple(self.recipe["size"]))
         self.flips = [False, True] if self.recipe["flip"] else [False]
         per_pair = len(self.flips) * self.recipe["placements"]
         self.digits = id_digits(len(self.sources.backgrounds), len(cutouts), per_pair)
 
     def placements(self, number: int) -> Placements:
         """All placements on background `number`."""
-        ground, count = Ground(self.sources.background(number)), self.recipe["placements"]
-        return place_all(self.recipe["seed"], number, ground, self.outlines, self.flips, count, self.rules)
+        background, made = self.sources.background(number), self.recipe
+        suits = None
+        if made["preset"] != "standard":
+            suits = Fits(made["preset"], background, self.sprites, self.outlines, made["feather_px"])
+        ground, count = Ground(background), made["placements"]
+        return place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
 
     def members(self, number: int, recipe_only: bool = False) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
@@ -104,7 +110,7 @@ class Workshop:
             yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
             yield from self.samples(background, placements, statistics)
         yield "placements.csv", placements.to_csv(*self.digits)
-        yield STATISTICS, json.dumps(statistics.state(), indent=1).encode()
+        yield STATISTICS, json.dumps(statistics.state()).encode()
 
     def samples(
         self, background: Background, placements: Placements, statistics: Statistics
@@ -125,6 +131,7 @@ class Workshop:
                 imgs["depth"] = batch["depth"][:, 0].numpy()
             for kind, pictures in imgs.items():
                 statistics.add_inside(kind, pictures, boxes[-1])
+            statistics.add_masks(imgs["mask"])
             for k, sample in enumerate(numbers.tolist()):
                 name = f"{sample:0{self.digits[0]}d}"
                 yield f"fg_bg/{name}.jpg", codec.encode_jpeg(imgs["fg_bg"][k], quality)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of a data set, summed up while it is made.
+"""Mean, standard deviation and distributions of a data set, summed up while it is made.
 
 Stored values are whole numbers and are counted, so the sums over a shard are exact and do not depend on the
 order of its samples, nor the result on the number of workers.
@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mdlib.creation.coverage import Coverage
 from mdlib.loading import codec
 
 _LEVELS = 255.0
+_DEPTH_STEP_MM = 100  # of the histogram of metric depth
 
 
 class Statistics:
@@ -22,10 +24,15 @@ class Statistics:
     def __init__(self):
         self._counts: dict[str, np.ndarray] = {}  # kind -> (channels, levels)
         self._error = {"count": 0, "sum": 0, "max": 0}  # of depth after encoding, in levels
+        self._coverage = Coverage()
 
     def add_picture(self, kind: str, img: np.ndarray) -> None:
         """Add one picture, (H,W,3) or (H,W) uint8."""
         self._add(kind, _count(img))
+
+    def add_masks(self, masks: np.ndarray) -> None:
+        """Add where the objects of a batch are, (B,H,W) uint8; their values are added by `add_picture`."""
+        self._coverage.add(masks)
 
     def add_depth(self, stored: np.ndarray) -> None:
         """Add depth as stored: uint16 millimetres (0 = unknown) or uint8 closeness."""
@@ -68,8 +75,11 @@ class Statistics:
             kind: _depth_sums(counts[0]) if kind == "depth" else _picture_sums(counts)
             for kind, counts in self._counts.items()
         }
+        if "depth" in self._counts:
+            state["depth_histogram"] = _depth_histogram(self._counts["depth"][0])
         if self._error["count"]:
             state["depth_error"] = self._error
+        state["coverage"] = self._coverage.state()
         return state
 
 
@@ -101,6 +111,35 @@ def _depth_sums(counts: np.ndarray) -> dict:
         "sum": [math.fsum(weight * closeness)],
         "squares": [math.fsum(weight * closeness**2)],
     }
+
+
+def _depth_histogram(counts: np.ndarray) -> list[int]:
+    """Pixels per step of 100 mm, or per level of closeness; unknown ones left out, none after the last."""
+    if len(counts) > 256:
+        known = counts.copy()
+        known[0] = 0  # unknown
+        counts = np.add.reduceat(known, np.arange(0, len(known), _DEPTH_STEP_MM))
+    return np.trim_zeros(counts, "b").tolist()
+
+
+def depth_histogram(states: Sequence[dict], dtype: str, metric: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels per depth over all shards: (counts (N,), edges (N + 1,) rising), or None without depth.
+
+    dtype: of the stored depth, "uint16" or "uint8". Edges are metres where the depth is metric, else
+    closeness. The step at the far end of closeness, which reaches to infinity, is left out of metres.
+    """
+    parts = [state["depth_histogram"] for state in states if "depth_histogram" in state]
+    if not parts:
+        return None
+    counts = np.zeros(max(256 if dtype == "uint8" else 0, max(map(len, parts))), np.int64)
+    for part in parts:
+        counts[: len(part)] += part
+    if dtype == "uint16":
+        return counts, np.arange(len(counts) + 1) * (_DEPTH_STEP_MM / 1000)
+    edges = np.clip(np.arange(257) - 0.5, 0, 255) / 255
+    if not metric:
+        return counts, edges
+    return counts[:0:-1], codec.NEAR_M / edges[:0:-1]  # level 0 dropped: it reaches to infinity
 
 
 def combine(states: Sequence[dict]) -> dict:

@@ -60,6 +60,7 @@ def small(pictures, tmp_path_factory) -> Path:
 
 def test_shards_are_ordinary_archives_laid_out_as_designed(small):
     assert list(files(small)) == [
+        "card.md", "card_distributions.png", "card_samples.jpg",
         "dataset.json", "recipe.json", *(f"shard-0000{i}.zip" for i in range(4)), "sources.zip"
     ]  # fmt: skip
     with zipfile.ZipFile(small / "shard-00002.zip") as shard:

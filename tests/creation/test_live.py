@@ -59,7 +59,7 @@ def before_encoding(folder: Path) -> dict[str, np.ndarray]:
         placements = workshop.placements(number)
         scene = scene_of([workshop.sources.background(number)], workshop.recipe)
         samples = len(np.unique(placements.sample))
-        parts.append(composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements))
+        parts.append(composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)[0])
     return {kind: np.concatenate([part[kind].numpy() for part in parts]) for kind in parts[0]}
 
 
@@ -190,7 +190,7 @@ def test_the_number_of_threads_changes_nothing(rooms):
 def test_what_is_stored(rooms, tiny_dataset):
     names = sorted(path.name for path in rooms.iterdir())
     tables = [f"placements-0000{i}.zip" for i in range(6)]
-    assert names == ["dataset.json", *tables, "recipe.json", "sources.zip"]
+    assert names == ["card.md", "card_samples.jpg", "dataset.json", *tables, "recipe.json", "sources.zip"]
     for name in ("recipe.json", "sources.zip"):
         assert (rooms / name).read_bytes() == (tiny_dataset / name).read_bytes()
     for i in range(6):
