@@ -59,7 +59,8 @@ def before_encoding(folder: Path) -> dict[str, np.ndarray]:
         placements = workshop.placements(number)
         scene = scene_of([workshop.sources.background(number)], workshop.recipe)
         samples = len(np.unique(placements.sample))
-        parts.append(composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)[0])
+        made, _ = composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)
+        parts.append(made)
     return {kind: np.concatenate([part[kind].numpy() for part in parts]) for kind in parts[0]}
 
 
