@@ -86,7 +86,6 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
-    (out / card.NAME).unlink(missing_ok=True)  # of a set that held a recipe only
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
     (out / card.NAME).unlink(missing_ok=True)  # of the recipe alone, where that was made first
     card.write_if_missing(out)
