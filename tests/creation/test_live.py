@@ -191,7 +191,7 @@ def test_the_number_of_threads_changes_nothing(rooms):
 def test_what_is_stored(rooms, tiny_dataset):
     names = sorted(path.name for path in rooms.iterdir())
     tables = [f"placements-0000{i}.zip" for i in range(6)]
-    assert names == ["dataset.json", *tables, "recipe.json", "sources.zip"]
+    assert names == ["card.md", "card_samples.jpg", "dataset.json", *tables, "recipe.json", "sources.zip"]
     for name in ("recipe.json", "sources.zip"):
         assert (rooms / name).read_bytes() == (tiny_dataset / name).read_bytes()
     for i in range(6):
