@@ -18,7 +18,6 @@ requires = [
     "ipywidgets>=7.7.1",
     "gdown>=5.2",
     "requests>=2.28",
-    "requests>=2.28",
     "torchsummary>=1.5",
     "torchviz>=0.0.2",
     "accelerate>=1.0",
