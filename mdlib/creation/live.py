@@ -21,7 +21,7 @@ from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.shard_format import first_objects, open_shards, read_info, read_objects
+from mdlib.loading.shard_format import first_objects, of_each_sample, open_shards, read_info, read_objects
 from mdlib.loading.store import BaseStore
 
 
@@ -52,7 +52,8 @@ def live_dataset(path: str | Path) -> SceneDataset:
     objects = Placements(*(numbers[field.name] for field in fields(Placements)))
     first = np.flatnonzero(np.diff(objects.sample, prepend=-1))
     info |= {"id": manifest.live_id(info["recipe_sha256"], info["sources"]["sha256"])}
-    bg, fg, ends = objects.bg[first], objects.fg[first], np.append(first, len(objects))
+    bg, ends = objects.bg[first], np.append(first, len(objects))
+    fg = of_each_sample(objects.fg, ends)
     return SceneDataset(LiveStore(path, info, first_objects(table), bg, fg, objects, ends))
 
 
