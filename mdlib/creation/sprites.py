@@ -24,7 +24,7 @@ class Sprite(NamedTuple):
     """A cut-out made ready by `make_sprite`.
 
     sizes: the same layers ever smaller. Each is (4,h,w) float32: linear light (in levels, see `light`) times
-    alpha / ALPHA, and alpha from 0 to ALPHA; (5,h,w) with relief in metres last. height, width: the cut-out's.
+    alpha / ALPHA, and alpha from 0 to ALPHA; (5,h,w) with relief in metres last. height, width: of it.
     """
 
     sizes: tuple[torch.Tensor, ...]
