@@ -45,19 +45,19 @@ class Outline:
         area = np.cumsum(np.cumsum(alpha, axis=0, dtype=np.float64), axis=1)
         self._area = np.pad(area / area[-1, -1], ((1, 0), (1, 0))).astype(np.float32)  # summed-area table
 
-    def foot_span(self, flip: bool) -> np.ndarray:
+    def foot_span(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Left and right end of the foot, as shares of the width."""
-        return 1.0 - self.foot[::-1] if flip else self.foot
+        left, right = self.foot
+        return np.where(flip, 1.0 - right, left), np.where(flip, 1.0 - left, right)
 
     def share_inside(
-        self, x: np.ndarray, y: np.ndarray, height: np.ndarray, size: tuple[int, int], flip: bool
+        self, x: np.ndarray, y: np.ndarray, height: np.ndarray, size: tuple[int, int], flip: np.ndarray
     ) -> np.ndarray:
         """Share of the object's area inside a picture of `size` = (H, W), its top left at x, y in pixels."""
         width = self.width_px(height)
         left, right = np.clip(-x / width, 0, 1), np.clip((size[1] - x) / width, 0, 1)
         top, bottom = np.clip(-y / height, 0, 1), np.clip((size[0] - y) / height, 0, 1)
-        if flip:
-            left, right = 1 - right, 1 - left
+        left, right = np.where(flip, 1 - right, left), np.where(flip, 1 - left, right)
         at = self._area_before
         return at(bottom, right) - at(top, right) - at(bottom, left) + at(top, left)
 

@@ -1,20 +1,15 @@
 """Where objects go: random placements, each from its own seed, so that any of them can be drawn again."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mdlib.creation.candidates import Rules, draw
+from mdlib.creation.draws import row_seeds
 from mdlib.creation.outline import Ground, Outline
 
 COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
-_KINDS = (np.int64, np.int64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, np.int64)
-_TRIES = 16  # candidates drawn at a time
-_ROUNDS = 64
-_MARGIN = 0.01  # keeps the promised share inside although resizing blurs edges a little
-_FOOTING = 0.7  # share of an object's foot, inside the picture, that must be on visible floor
-_SMALLEST = 0.08  # of the picture's height: far away, some objects would be a few pixels only
 _ATTEMPTS = 100  # draws before a pair counts as having no more different placements
 
 
@@ -58,48 +53,6 @@ class Placements:
         return "\n".join([*lines, ""]).encode()
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What placements are drawn from.
-
-    scale: range of an object's height over the picture's, used where there is no depth; min_inside: share of
-    the object's area inside the picture; z_m: range of distances, used where there is depth. max_inside: an
-    upper limit as well, for objects that the border cuts; area: range of the object's area over the
-    picture's, instead of `scale`.
-    """
-
-    scale: tuple[float, float] = (0.25, 0.9)
-    min_inside: float = 0.5
-    z_m: tuple[float, float] = (1.0, 12.0)
-    max_inside: float = math.inf
-    area: tuple[float, float] | None = None
-
-
-def row_seed(*numbers: int) -> int:
-    """An own seed below 2^53 (whole in a double) for the row that `numbers` name."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(11))
-
-
-def draw(
-    seed: int, ground: Ground, outline: Outline, flip: bool, rules: Rules
-) -> tuple[int, int, int, float]:
-    """One placement, a function of its arguments alone: x_px, y_px, height in pixels, z_m (nan = none)."""
-    # Only `random` is used: numpy keeps the doubles of a bit generator the same from version to version.
-    rng = np.random.Generator(np.random.PCG64(seed))
-    find = _free if ground.z is None else _standing if rules.max_inside > 1 else _cut_off
-    best, best_room = None, -math.inf
-    for _ in range(_ROUNDS):
-        x, y, height, z, share = find(rng, ground, outline, flip, rules)
-        room = np.minimum(share - rules.min_inside, rules.max_inside - share)  # to the nearer limit
-        good = np.flatnonzero(room >= _MARGIN)
-        k = int(good[0]) if len(good) else int(np.argmax(room))
-        if room[k] > best_room:
-            best, best_room = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), room[k]
-        if len(good):
-            break
-    return best
-
-
 def place_all(
     seed: int,
     bg: int,
@@ -115,116 +68,38 @@ def place_all(
     Those of which `suits(fg, flip, x_px, y_px, height_px, z_m)` is False are drawn again.
     Samples are numbered as they come when each background before this one had as many.
     """
-    rows = []
-    sample = bg * len(outlines) * len(flips) * count
+    columns: list[list[np.ndarray]] = []
+    first = bg * len(outlines) * len(flips) * count
+    flip, k = np.repeat(np.array(flips), count), np.tile(np.arange(count), len(flips))
     for fg, outline in enumerate(outlines):
+        pair = [np.zeros(len(flip), kind) for kind in (np.int64, np.int64, np.int64, np.float64, np.int64)]
         taken: set[tuple[int, int, int]] = set()
-        for flip in flips:
-            for k in range(count):
-                for attempt in range(_ATTEMPTS):
-                    own_seed = row_seed(seed, bg, fg, flip, k, attempt)
-                    x, y, height, z = draw(own_seed, ground, outline, flip, rules)
-                    new = (x, y, height) not in taken
-                    if new and (suits is None or suits(fg, flip, x, y, height, z)):
-                        break
-                else:
-                    raise ValueError(
-                        f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
-                        f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
-                        f"--placements or a larger --size"
-                    )
-                taken.add((x, y, height))
-                # As rounded as in the table: what is composed from the table later has the same pixels.
-                scale, z = round(height / ground.size[0], 6), round(z, 3)
-                rows.append((sample, bg, fg, flip, x, y, scale, z, own_seed))
-                sample += 1
-    columns = zip(*rows, strict=True)
-    return Placements(*(np.array(c, kind) for c, kind in zip(columns, _KINDS, strict=True)))
-
-
-def _free(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
-    """Candidates anywhere: the height uniform in its range, the position uniform over the picture."""
-    picture_height, picture_width = ground.size
-    low, high = rules.scale if rules.area is None else _heights(rules.area, ground, outline)
-    # Wide things are made smaller, so that their width fills no more of the picture than their height might.
-    narrow = min(1.0, picture_width / (outline.aspect * picture_height))
-    low, high = low * narrow, high * narrow
-    height = max(1, round((low + (high - low) * rng.random()) * picture_height))
-    width = int(outline.width_px(np.array(height)))
-    u = rng.random((_TRIES, 2))
-    x = np.floor(u[:, 0] * (picture_width + width - 1)).astype(np.int64) - width + 1
-    y = np.floor(u[:, 1] * (picture_height + height - 1)).astype(np.int64) - height + 1
-    height = np.full(_TRIES, height)
-    share = outline.share_inside(x, y, height, ground.size, flip)
-    return x, y, height, np.full(_TRIES, np.nan), share
-
-
-def _standing(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
-    """Candidates with the foot on a random pixel of the floor, as large as their distance makes them."""
-    row, column, z, height = _on_floor(rng, ground, outline, rules)
-    width = outline.width_px(height)
-    left, right = outline.foot_span(flip)
-    x = column - np.rint((left + right) / 2 * width - 0.5).astype(np.int64)
-    y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
-    share = outline.share_inside(x, y, height, ground.size, flip)
-    first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
-    footing = ground.floor_share(row, first, last)
-    fits = _right_size(z, height, ground, outline, rules) & (footing >= _FOOTING)
-    return x, y, height, z, np.where(fits, share, share * 0.01)
-
-
-def _cut_off(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
-    """Candidates that stand on the floor and reach into the picture from beyond its left or right border.
-
-    A level floor has the same distance all along a row, also where the picture does not show it.
-    """
-    row, _, z, height = _on_floor(rng, ground, outline, rules)
-    width = outline.width_px(height)
-    shown = 1 + np.floor(rng.random(_TRIES) * width).astype(np.int64)  # columns
-    x = np.where(rng.random(_TRIES) < 0.5, shown - width, ground.size[1] - shown)
-    y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
-    share = outline.share_inside(x, y, height, ground.size, flip)
-    left, right = outline.foot_span(flip)
-    first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
-    footing = ground.floor_share(row, first, last)
-    beyond = (last <= 0) | (first >= ground.size[1])
-    fits = _right_size(z, height, ground, outline, rules) & (beyond | (footing >= _FOOTING))
-    return x, y, height, z, np.where(fits, share, -1.0)
-
-
-def _on_floor(rng: np.random.Generator, ground: Ground, outline: Outline, rules: Rules) -> tuple:
-    """Random pixels of the floor, row, column and z, and the height in pixels of the object there."""
-    if outline.height_m is None and rules.area is not None:  # of any size that gives such an area
-        low, high = _heights(rules.area, ground, outline)
-        height_px = (low + (high - low) * rng.random()) * ground.size[0]
-    else:
-        height_px = None
-        height_m = outline.height_m or _likely_height_m(outline.aspect, rng.random())
-    pick = np.floor(rng.random(_TRIES) * len(ground.z)).astype(np.int64)
-    row, column, z = ground.rows[pick], ground.columns[pick], ground.z[pick]
-    height = np.full(_TRIES, height_px) if height_px is not None else ground.focal_px * height_m / z
-    return row, column, z, np.maximum(1, np.rint(height)).astype(np.int64)
-
-
-def _right_size(
-    z: np.ndarray, height: np.ndarray, ground: Ground, outline: Outline, rules: Rules
-) -> np.ndarray:
-    """Whether objects are neither too near nor too far, and as large as they should be."""
-    fits = (z >= rules.z_m[0]) & (z <= rules.z_m[1])
-    if rules.area is None:
-        return fits & (height >= _SMALLEST * ground.size[0])
-    area = outline.fill * height * outline.width_px(height) / (ground.size[0] * ground.size[1])
-    return fits & (area >= rules.area[0]) & (area <= rules.area[1])
-
-
-def _heights(area: tuple[float, float], ground: Ground, outline: Outline) -> tuple[float, float]:
-    """The heights over the picture's height at which an object covers these shares of the picture."""
-    height, width = ground.size
-    return tuple(math.sqrt(share * width / height / (outline.fill * outline.aspect)) for share in area)
-
-
-def _likely_height_m(aspect: float, u: float) -> float:
-    """A height for a thing of unknown size: upright shapes are people or lamps, wide ones furniture."""
-    low = np.interp(aspect, [0.4, 1.0, 2.0], [1.4, 0.7, 0.4])
-    high = np.interp(aspect, [0.4, 1.0, 2.0], [1.9, 1.3, 0.9])
-    return float(low + (high - low) * u)
+        left = np.arange(len(flip))
+        for attempt in range(_ATTEMPTS):
+            seeds = row_seeds(seed, bg, fg, flip[left], k[left], attempt)
+            drawn = (*draw(seeds, ground, outline, flip[left], rules), seeds)
+            kept = np.zeros(len(left), bool)
+            for i, (row, x, y, height, z, _) in enumerate(
+                zip(left, *(c.tolist() for c in drawn), strict=True)
+            ):
+                new = (x, y, height) not in taken
+                if new and (suits is None or suits(fg, bool(flip[row]), x, y, height, z)):
+                    taken.add((x, y, height))
+                    kept[i] = True
+            for column, values in zip(pair, drawn, strict=True):
+                column[left[kept]] = values[kept]
+            left = left[~kept]
+            if not len(left):
+                break
+        else:
+            raise ValueError(
+                f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
+                f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
+                f"--placements or a larger --size"
+            )
+        x, y, height, z, seeds = pair
+        sample, same = first + fg * len(flip) + np.arange(len(flip)), np.ones(len(flip), np.int64)
+        # As rounded as in the table: what is composed from the table later has the same pixels.
+        scale, z = np.round(height / ground.size[0], 6), np.round(z, 3)
+        columns.append([sample, bg * same, fg * same, flip, x, y, scale, z, seeds])
+    return Placements(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
