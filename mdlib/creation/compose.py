@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from mdlib.creation.light import to_linear, to_srgb
 from mdlib.creation.placing import Placements
+from mdlib.creation.shadows import Shadow, cast
 from mdlib.creation.sprites import ALPHA, Sprite
 
 Z_TOLERANCE_M = 0.02  # a surface this much nearer than an object's contact point hides the object
@@ -24,6 +25,7 @@ def compose(
     z: torch.Tensor | None = None,
     floor: torch.Tensor | None = None,
     feather_px: float = 0.0,
+    shadow: float = 0.0,
 ) -> dict[str, torch.Tensor]:
     """Paint each placed sprite onto its picture.
 
@@ -31,7 +33,8 @@ def compose(
     onto the same picture, one after the other, and the b-th smallest sample number belongs to bg[b]. z
     (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool: surfaces that never hide what stands on them.
     A single picture for all samples is best given expanded, not repeated. feather_px: standard deviation, in
-    output pixels, by which edges are softened (0 to 2).
+    output pixels, by which edges are softened (0 to 2). shadow: darkness of the shadows that objects cast on
+    the floor, where it is known, else on everything but other objects; 0 to 1. They are no part of the mask.
 
     Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 (255 = object only), z (B,1,H,W) float32, nan unknown,
     and box (B,4) int64, on the CPU: the top, bottom, left and right outside which a picture is its background
@@ -48,11 +51,17 @@ def compose(
         floor = torch.zeros_like(mask, dtype=torch.bool) if floor is None else floor
     else:
         z = torch.full((1, 1, 1, 1), torch.nan, device=bg.device).expand_as(mask)
-    boxes = [(0, 0, 0, 0)] * len(bg)
+    boxes, painted = [(0, 0, 0, 0)] * len(bg), [False] * len(bg)
     rows = zip(pictures, heights, placements.fg.tolist(), placements.flip.tolist(), placements.x_px.tolist(),
-               placements.y_px.tolist(), placements.z_m.tolist(), strict=True)  # fmt: skip
-    for b, height, fg, flip, x, y, z_m in rows:
+               placements.y_px.tolist(), placements.z_m.tolist(), placements.seed.tolist(),
+               strict=True)  # fmt: skip
+    for b, height, fg, flip, x, y, z_m, seed in rows:
         layers = sprites[fg].resized(height, flip)
+        if shadow:
+            fallen = cast(layers[3:4] / ALPHA, x, y, seed, shadow)
+            boxes[b] = _around(
+                boxes[b], _darken(fg_bg[b], mask[b], None if floor is None else floor[b], fallen)
+            )
         if feather_px > 0:
             layers, border = _feather(layers, feather_px)
             x, y = x - border, y - border
@@ -60,7 +69,8 @@ def compose(
         left, right = max(0, x), min(bg.shape[3], x + layers.shape[2])
         if top >= bottom or left >= right:
             continue
-        first, boxes[b] = boxes[b][1] == 0, _around(boxes[b], (top, bottom, left, right))
+        first, painted[b] = not painted[b], True
+        boxes[b] = _around(boxes[b], (top, bottom, left, right))
         layers = layers[:, top - y : bottom - y, left - x : right - x]
         box = (slice(None), slice(top, bottom), slice(left, right))
         seen, covered = fg_bg[b][box], mask[b][box]
@@ -69,7 +79,7 @@ def compose(
             standing = standing if first else standing & (covered < 128)
             hidden = (behind < z_m - Z_TOLERANCE_M) & ~standing  # False where unknown
             layers = torch.where(hidden, 0.0, layers)
-        under = light[box] if first and light is not None else to_linear(seen)
+        under = light[box] if first and light is not None and not shadow else to_linear(seen)
         colour, alpha = layers[:3], layers[3:4]
         # colour + (1 - alpha) * under; a number as an operand would cost torch as much as all the rest
         blended = torch.add(colour, under).addcmul_(alpha, under, value=-1 / ALPHA)
@@ -89,10 +99,29 @@ def compose(
     return {"fg_bg": fg_bg, "mask": mask, "z": z, "box": torch.tensor(boxes).view(-1, 4)}
 
 
+def _darken(
+    fg_bg: torch.Tensor, mask: torch.Tensor, floor: torch.Tensor | None, fallen: Shadow
+) -> tuple[int, int, int, int]:
+    """Let a shadow fall onto one picture, on its floor and beside its objects; returns the box it touches."""
+    shade, (height, width) = fallen.shade, fg_bg.shape[1:]
+    top, bottom = max(0, fallen.top), min(height, fallen.top + shade.shape[1])
+    left, right = max(0, fallen.left), min(width, fallen.left + shade.shape[2])
+    if top >= bottom or left >= right:
+        return 0, 0, 0, 0
+    box = (slice(None), slice(top, bottom), slice(left, right))
+    shade = shade[:, top - fallen.top : bottom - fallen.top, left - fallen.left : right - fallen.left]
+    shade = shade * (1.0 - mask[box] / ALPHA)
+    if floor is not None:
+        shade = shade * floor[box]
+    lit = to_linear(fg_bg[box]) * (1.0 - shade)
+    fg_bg[box].copy_(torch.stack(to_srgb(lit).unbind(), -1).permute(2, 0, 1))
+    return top, bottom, left, right
+
+
 def _around(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """The smallest box around two, the first of which may be empty."""
-    if one[1] == 0:
-        return other
+    """The smallest box around two, each of which may be empty."""
+    if one[1] == 0 or other[1] == 0:
+        return other if one[1] == 0 else one
     return min(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), max(one[3], other[3])
 
 

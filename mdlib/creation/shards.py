@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, recipe, relative
+from mdlib.creation.company import with_company
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
 from mdlib.creation.presets import Fits, rules_of
 from mdlib.creation.samples import Scene, composed, scene_of, stored_depth
@@ -63,9 +64,11 @@ def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) 
     sizes = []
     for number in np.unique(numbers).tolist():
         placements = workshop.placements(number)
-        rows = np.unique(np.linspace(0, len(placements) - 1, samples // len(numbers)).astype(int))
-        encoded = list(workshop.samples(workshop.sources.background(number), placements[rows], Statistics()))
-        sizes.append(sum(len(data) + _MEMBER_OVERHEAD for _, data in encoded) / len(rows) * len(placements))
+        every = np.unique(placements.sample)
+        some = every[np.unique(np.linspace(0, len(every) - 1, samples // len(numbers)).astype(int))]
+        part = placements[np.isin(placements.sample, some)]
+        encoded = list(workshop.samples(workshop.sources.background(number), part, Statistics()))
+        sizes.append(sum(len(data) + _MEMBER_OVERHEAD for _, data in encoded) / len(some) * len(every))
     return int(np.mean(sizes)) + 200_000
 
 
@@ -99,7 +102,8 @@ class Workshop:
         if made["preset"] != "standard":
             suits = Fits(made["preset"], background, self.sprites, self.outlines, made["feather_px"])
         ground, count = Ground(background), made["placements"]
-        return place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
+        alone = place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
+        return with_company(alone, ground, self.outlines, self.rules, made["objects"])
 
     def members(self, number: int, recipe_only: bool = False) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
