@@ -68,7 +68,9 @@ def subtraction_iou(bg: list[np.ndarray], fg_bg: list[np.ndarray], masks: np.nda
 
 
 def colour_rows(imgs: dict[str, np.ndarray], rounds: int) -> list[list]:
-    rows = []
+    raw = f"{imgs['fg_bg'][0].nbytes / 1000:.1f}"
+    iou = subtraction_iou(list(imgs["bg"]), list(imgs["fg_bg"]), imgs["mask"])
+    rows = [["fg_bg, not encoded", raw, "", "", "none", f"{iou:.4f}"]]
     for sampling in ("444", "422", "420"):
         for quality in (95, 90, 85, 75):
             encode = jpeg(quality, sampling)

@@ -153,7 +153,9 @@ def _depth(facts: Facts) -> list[str]:
     loss = (
         f"; encoding changes closeness by {error['mean']:.4f} (at most {error['max']:.3f})" if error else ""
     )
-    lines = [f"depth: {depth['kind']}, stored as {depth['unit']}; closeness = {depth['near_m']} m / z{loss}"]
+    teacher = f", guessed by {depth['teacher']['name']}" if "teacher" in depth else ""
+    scale = f"; closeness = {depth['near_m']} m / z" if "near_m" in depth else ""
+    lines = [f"depth: {depth['kind']}{teacher}, stored as {depth['unit']}{scale}{loss}"]
     if facts.depth is not None and facts.depth[0].any():
         first, half, third = quantiles(*facts.depth, (0.25, 0.5, 0.75))
         unit = " m away" if facts.metric else " of closeness"

@@ -2,9 +2,10 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from tqdm.auto import tqdm
 from mdlib.creation import card, kept, manifest, recipe, shards
 from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.config import CreateConfig, make_recipe
+from mdlib.creation.estimated import estimate
 from mdlib.creation.manifest import readable
 from mdlib.creation.presets import prepare
+from mdlib.creation.rgbd import add_depth
 from mdlib.creation.sources import (
     Background,
     Cutout,
@@ -23,6 +26,7 @@ from mdlib.creation.sources import (
     prop_cutout,
     room_background,
 )
+from mdlib.creation.teacher import locate
 from mdlib.creation.workers import executor_of, remove_stale, run_all
 from mdlib.loading.splits import group_duplicates
 
@@ -63,12 +67,18 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
 
 def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, progress: bool) -> None:
     comment = recipe.comment(out)
+    teacher = str(locate(config.teacher).folder) if config.depth_from == "teacher" else None
     if not (out / kept.NAME).exists():
         backgrounds, cutouts = _sources(config, executor, at_once, progress)
+        facts = None
+        if teacher is not None:
+            asked = recipe.read(out)["teacher"]
+            run = partial(_run, executor, at_once, progress)
+            backgrounds, cutouts, facts = estimate(config, asked, teacher, backgrounds, cutouts, run)
         scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
         groups = group_duplicates(scenes), group_duplicates(things)
         cutouts = prepare(config.preset, cutouts, backgrounds)
-        kept.write(out, comment, backgrounds, cutouts, groups)
+        kept.write(out, comment, backgrounds, cutouts, groups, facts)
     sources = kept.KeptSources(out)
     if sources.comment != comment:
         raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
@@ -76,10 +86,10 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
     names = [shards.shard_name(i, config.recipe_only) for i in range(count)]
     missing = {name for name in names if not (out / name).exists()}
     if missing and not config.recipe_only:  # tables are small
-        (size,) = run_all(executor, [(shards.bytes_per_shard, folder)], 1)
+        (size,) = run_all(executor, [(shards.bytes_per_shard, folder, teacher)], 1)
         check_space(out, size * len(missing))
     per_shard = len(sources.cutouts) * config.placements * (2 if config.flip else 1)
-    tasks = ((shards.make_shard, folder, i, config.recipe_only) for i in range(count))
+    tasks = ((shards.make_shard, folder, i, config.recipe_only, teacher) for i in range(count))
     facts = []
     total, done = count * per_shard, (count - len(missing)) * per_shard
     with tqdm(total=total, initial=done, unit=" samples", desc="create", disable=not progress) as bar:
@@ -94,20 +104,28 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
 def _sources(
     config: CreateConfig, executor: Executor, at_once: int, progress: bool
 ) -> tuple[list[Background], list[Cutout]]:
-    size = config.height_width
-    backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale)
+    size, fov = config.height_width, config.fov
+    backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale, fov)
+    if config.bg_depth is not None:
+        backgrounds = add_depth(backgrounds, config.bg, config.bg_depth, config.seed)
     cutouts = [] if config.fg is None else folder_cutouts(config.fg, config.fg_mask, longest_px=2 * max(size))
     tasks = [(room_background, i, size, config.seed) for i in range(config.rooms)]
     tasks += [(prop_cutout, i, config.seed) for i in range(config.props)]
-    drawn = []
-    with tqdm(total=len(tasks), unit=" drawn", desc="sources", disable=not progress or not tasks) as bar:
-        for source in run_all(executor, tasks, at_once):
-            drawn.append(source)
-            bar.update()
+    drawn = _run(executor, at_once, progress, "sources", tasks)
     drawn.sort(key=lambda source: (len(source.name), source.name))  # they come as they are done
     backgrounds += [source for source in drawn if isinstance(source, Background)]
     cutouts += [source for source in drawn if isinstance(source, Cutout)]
     return backgrounds, cutouts
+
+
+def _run(executor: Executor, at_once: int, progress: bool, what: str, tasks: Iterable[tuple]) -> list:
+    """The results of all tasks, in the order in which they are done, with a bar that tells `what` is done."""
+    tasks, results = list(tasks), []
+    with tqdm(total=len(tasks), desc=what, disable=not progress or not tasks) as bar:
+        for result in run_all(executor, tasks, at_once):
+            results.append(result)
+            bar.update()
+    return results
 
 
 def _on_gray(cutout: Cutout) -> np.ndarray:

@@ -189,7 +189,7 @@ def _placements(store: Store, number: int, rows: np.ndarray, boxes: np.ndarray) 
     unknown = np.zeros(len(rows), np.int64)
     left, top = boxes[:, :2].T.astype(np.int64)
     bg, z_m = np.full(len(rows), number), np.full(len(rows), np.nan)
-    return Placements(rows, bg, store.fg[rows], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
+    return Placements(rows, bg, store.fg[rows, 0], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
 
 
 def _description(store: Store, facts: list[dict], out: Path) -> dict:

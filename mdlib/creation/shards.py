@@ -5,19 +5,21 @@ folder can run it, and always writes the same bytes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from mdlib.creation import kept, recipe
+from mdlib.creation import kept, recipe, relative
 from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
 from mdlib.creation.presets import Fits, rules_of
-from mdlib.creation.samples import composed, scene_of
+from mdlib.creation.samples import Scene, composed, scene_of, stored_depth
 from mdlib.creation.sources import Background
 from mdlib.creation.sprites import Sprite, make_sprite
 from mdlib.creation.statistics import Statistics
+from mdlib.creation.teacher import load
 from mdlib.creation.workers import stop_if_asked
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
@@ -36,27 +38,27 @@ def shard_name(number: int, recipe_only: bool = False) -> str:
     return f"{'placements' if recipe_only else 'shard'}-{number:05d}.zip"
 
 
-def make_shard(folder: str, number: int, recipe_only: bool = False) -> dict:
+def make_shard(folder: str, number: int, recipe_only: bool = False, teacher: str | None = None) -> dict:
     """Write the shard of background `number` unless it is there already, and tell what it is.
 
-    With `recipe_only` the shard holds the table of placements, but no pictures. Returns name,
-    samples, bytes, sha256 and statistics. Raises ValueError for a shard of that name that is damaged or of
-    another recipe.
+    With `recipe_only` the shard holds the table of placements, but no pictures. `teacher` is the folder of
+    the teacher, for a recipe in which it looks at every picture. Returns name, samples, bytes, sha256 and
+    statistics. Raises ValueError for a shard of that name that is damaged or of another recipe.
     """
     path = Path(folder) / shard_name(number, recipe_only)
     comment = recipe.comment(Path(folder))
     if not path.exists():
         stop_if_asked()
-        workshop = _workshop(folder, comment)
+        workshop = _workshop(folder, comment, teacher)
         with ShardWriter(path, comment) as shard:
             for name, data in workshop.members(number, recipe_only):
                 shard.add(name, data, deflate=recipe_only)
     return _facts(path, comment)
 
 
-def bytes_per_shard(folder: str, samples: int = 48) -> int:
+def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) -> int:
     """About how large a shard gets, from a few of its samples."""
-    workshop = _workshop(folder, recipe.comment(Path(folder)))
+    workshop = _workshop(folder, recipe.comment(Path(folder)), teacher)
     numbers = np.linspace(0, len(workshop.sources.backgrounds) - 1, 3).astype(int)
     sizes = []
     for number in np.unique(numbers).tolist():
@@ -68,17 +70,19 @@ def bytes_per_shard(folder: str, samples: int = 48) -> int:
 
 
 @lru_cache(maxsize=1)
-def _workshop(folder: str, comment: bytes) -> "Workshop":
+def _workshop(folder: str, comment: bytes, teacher: str | None) -> "Workshop":
     """The workshop of this process; another recipe (another comment) gets another one."""
-    return Workshop(Path(folder))
+    return Workshop(Path(folder), teacher)
 
 
 class Workshop:
     """The sources of a data set in memory, ready to compose any of its samples."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, teacher: str | None = None):
         self.recipe = recipe.read(folder)
+        self.teacher_folder = teacher
         self.sources = kept.KeptSources(folder)
+        self.asks_of_composites = (self.sources.teacher or {}).get("on") == "composite"
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
         self.sprites: list[Sprite] = [make_sprite(cutout.rgba, cutout.relief) for cutout in cutouts]
@@ -118,19 +122,26 @@ class Workshop:
         """Names and bytes of the members of the samples that `placements` describe, all on `background`."""
         quality, encoding = self.recipe["jpeg_quality"], self.recipe["encoding"]
         scene, boxes = scene_of([background], self.recipe), []
+        # What changes only where the object is: counted there, and for the rest once.
+        local = {"fg_bg": background.rgb, "mask": np.zeros(background.rgb.shape[:2], np.uint8)}
+        if scene.depth is not None and not self.asks_of_composites:
+            local["depth"] = scene.depth[0, 0].numpy()
         samples, firsts = np.unique(placements.sample, return_index=True)
         firsts = np.append(firsts, len(placements))
         for start in range(0, len(samples), _BATCH):
             stop_if_asked()
             numbers = samples[start : start + _BATCH]
             rows = slice(firsts[start], firsts[start + len(numbers)])
-            batch, box = composed(self.recipe, self.sprites, scene.expand(len(numbers)), placements[rows])
+            batch, box = self.composed(scene.expand(len(numbers)), placements[rows])
             boxes.append(box.numpy())
             imgs = {"fg_bg": batch["fg_bg"].permute(0, 2, 3, 1).numpy(), "mask": batch["mask"][:, 0].numpy()}
             if "depth" in batch:
                 imgs["depth"] = batch["depth"][:, 0].numpy()
-            for kind, pictures in imgs.items():
-                statistics.add_inside(kind, pictures, boxes[-1])
+            for kind in local:
+                statistics.add_inside(kind, imgs[kind], boxes[-1])
+            if self.asks_of_composites:
+                imgs["depth"] = self._asked(imgs["fg_bg"], background)
+                statistics.add_depth(imgs["depth"])
             statistics.add_masks(imgs["mask"])
             for k, sample in enumerate(numbers.tolist()):
                 name = f"{sample:0{self.digits[0]}d}"
@@ -142,11 +153,24 @@ class Workshop:
                     if encoding == "fast" and (start + k) % _MEASURED_EVERY == 0:
                         statistics.add_depth_error(imgs["depth"][k], codec.decode(data))
                     yield f"depth/{name}{SUFFIX[encoding]}", data
-        empty = {"fg_bg": background.rgb, "mask": np.zeros(background.rgb.shape[:2], np.uint8)}
-        if scene.depth is not None:
-            empty["depth"] = scene.depth[0, 0].numpy()
-        for kind, picture in empty.items():
+        for kind, picture in local.items():
             statistics.add_outside(kind, picture, np.concatenate(boxes))
+
+    def composed(
+        self, scene: Scene, placements: Placements, sprites: Sequence[Sprite] | None = None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Samples on the backgrounds of `scene`; as `samples.composed`; `sprites` may lie elsewhere."""
+        if scene.relative:
+            placements = relative.standing(placements, scene.z, self.outlines)
+        return composed(self.recipe, sprites or self.sprites, scene, placements)
+
+    def _asked(self, fg_bg: np.ndarray, background: Background) -> np.ndarray:
+        """Depth as it gets encoded (B,H,W), from what the teacher says of finished pictures (B,H,W,3)."""
+        facts, scale = self.sources.teacher, background.teacher_scale
+        values = load(self.teacher_folder, facts["sha256"])(fg_bg)
+        if scale is not None:
+            values = relative.distance_of(relative.inverse(values, facts["output"]), scale)
+        return stored_depth(torch.from_numpy(values), self.recipe["encoding"], scale is not None).numpy()
 
 
 def id_digits(backgrounds: int, cutouts: int, per_pair: int) -> tuple[int, int, int]:

@@ -35,8 +35,8 @@ class Statistics:
         self._coverage.add(masks)
 
     def add_depth(self, stored: np.ndarray) -> None:
-        """Add depth as stored: uint16 millimetres (0 = unknown) or uint8 closeness."""
-        self._add("depth", _count(stored))
+        """Add depth as stored, of any shape: uint16 millimetres (0 = unknown) or uint8 closeness."""
+        self._add("depth", _count(stored.reshape(1, -1)))
 
     def add_inside(self, kind: str, pictures: np.ndarray, boxes: np.ndarray) -> None:
         """Add the part inside its box of each picture of a batch; the others follow by `add_outside`.

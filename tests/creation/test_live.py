@@ -280,7 +280,7 @@ def test_unknown_depth_that_fast_cannot_store_is_refused_by_name(rooms):
     background = Workshop(rooms).sources.background(0)
     background.z[3, 4] = np.nan
     with pytest.raises(ValueError, match="room-0000 has pixels of unknown depth.*--encoding exact"):
-        scene_of([background], {"encoding": "fast"})
+        scene_of([background], {"encoding": "fast", "depth": "scene"})
 
 
 def test_several_objects_in_a_sample(rooms, tmp_path):
