@@ -41,7 +41,7 @@ def compose(
     (an empty one is all 0). Where the mask is at least 128, z is the object's, and only there. A sample does
     not depend on the others.
     """
-    pictures, heights = _check(bg, placements, feather_px)
+    numbers, heights = _check(bg, placements, feather_px)
     light = to_linear(bg[0]) if bg.stride(0) == 0 else None  # of all pictures, while nothing is painted
     fg_bg = bg.clone(memory_format=torch.channels_last)  # as the JPEG encoder takes it
     mask = torch.zeros_like(bg[:, :1], memory_format=torch.contiguous_format)
@@ -52,16 +52,16 @@ def compose(
     else:
         z = torch.full((1, 1, 1, 1), torch.nan, device=bg.device).expand_as(mask)
     boxes, painted = [(0, 0, 0, 0)] * len(bg), [False] * len(bg)
-    rows = zip(pictures, heights, placements.fg.tolist(), placements.flip.tolist(), placements.x_px.tolist(),
+    pictures, masks = fg_bg.unbind(), mask.unbind()
+    rows = zip(numbers, heights, placements.fg.tolist(), placements.flip.tolist(), placements.x_px.tolist(),
                placements.y_px.tolist(), placements.z_m.tolist(), placements.seed.tolist(),
                strict=True)  # fmt: skip
     for b, height, fg, flip, x, y, z_m, seed in rows:
         layers = sprites[fg].resized(height, flip)
         if shadow:
             fallen = cast(layers[3:4] / ALPHA, x, y, seed, shadow)
-            boxes[b] = _around(
-                boxes[b], _darken(fg_bg[b], mask[b], None if floor is None else floor[b], fallen)
-            )
+            darkened = _darken(pictures[b], masks[b], None if floor is None else floor[b], fallen)
+            boxes[b] = _around(boxes[b], darkened)
         if feather_px > 0:
             layers, border = _feather(layers, feather_px)
             x, y = x - border, y - border
@@ -73,7 +73,7 @@ def compose(
         boxes[b] = _around(boxes[b], (top, bottom, left, right))
         layers = layers[:, top - y : bottom - y, left - x : right - x]
         box = (slice(None), slice(top, bottom), slice(left, right))
-        seen, covered = fg_bg[b][box], mask[b][box]
+        seen, covered = pictures[b][box], masks[b][box]
         if tested:
             behind, standing = z[b][box], floor[b][box]
             standing = standing if first else standing & (covered < 128)
@@ -83,7 +83,7 @@ def compose(
         colour, alpha = layers[:3], layers[3:4]
         # colour + (1 - alpha) * under; a number as an operand would cost torch as much as all the rest
         blended = torch.add(colour, under).addcmul_(alpha, under, value=-1 / ALPHA)
-        seen.copy_(torch.stack(to_srgb(blended).unbind(), -1).permute(2, 0, 1))
+        seen.copy_(to_srgb(blended))
         if first:
             union = alpha
             solid = union >= ALPHA / 2 if tested else None

@@ -41,9 +41,12 @@ class Sprite(NamedTuple):
         From a size at most 1.5 times as large, two pixels in each direction are enough: a third of the time
         that averaging over the whole cut-out takes.
         """
-        width = max(1, round(self.width * height / self.height))
-        fits = (x for x in reversed(self.sizes) if x.shape[1] >= height and x.shape[2] >= width)
-        layers = next(fits, self.sizes[0])
+        width, layers = max(1, round(self.width * height / self.height)), self.sizes[0]
+        for smaller in self.sizes[1:]:
+            _, rows, columns = smaller.shape
+            if rows < height or columns < width:
+                break
+            layers = smaller
         if layers.shape[1:] != (height, width):
             layers = F.interpolate(layers[None], (height, width), mode="bilinear")[0]
         return layers.flip(-1) if flip else layers
