@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from mdlib.creation.light import to_linear, to_srgb
 from mdlib.creation.placing import Placements
-from mdlib.creation.shadows import Shadow, cast
+from mdlib.creation.shadow import cast, lights
 from mdlib.creation.sprites import ALPHA, Sprite
 
 Z_TOLERANCE_M = 0.02  # a surface this much nearer than an object's contact point hides the object
@@ -25,24 +25,27 @@ def compose(
     z: torch.Tensor | None = None,
     floor: torch.Tensor | None = None,
     feather_px: float = 0.0,
-    shadow: float = 0.0,
+    shadow: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Paint each placed sprite onto its picture.
 
     bg (B,3,H,W) uint8; placements: one row per object, `fg` indexing `sprites`; rows of the same `sample` go
-    onto the same picture, one after the other, and the b-th smallest sample number belongs to bg[b]. z
+    onto the same picture, the farthest first, and the b-th smallest sample number belongs to bg[b]. z
     (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool: surfaces that never hide what stands on them.
     A single picture for all samples is best given expanded, not repeated. feather_px: standard deviation, in
-    output pixels, by which edges are softened (0 to 2). shadow: darkness of the shadows that objects cast on
-    the floor, where it is known, else on everything but other objects; 0 to 1. They are no part of the mask.
+    output pixels, by which edges are softened (0 to 2). shadow: each object also casts one (see `shadow`).
 
     Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 (255 = object only), z (B,1,H,W) float32, nan unknown,
     and box (B,4) int64, on the CPU: the top, bottom, left and right outside which a picture is its background
     (an empty one is all 0). Where the mask is at least 128, z is the object's, and only there. A sample does
     not depend on the others.
     """
+    lamps = lights(placements.seed[np.unique(placements.sample, return_index=True)[1]]) if shadow else None
+    if len(placements) > len(bg):
+        placements = placements[_farthest_first(placements, bg.shape[2])]
     numbers, heights = _check(bg, placements, feather_px)
-    light = to_linear(bg[0]) if bg.stride(0) == 0 else None  # of all pictures, while nothing is painted
+    # Of all pictures, while nothing is painted:
+    light = to_linear(bg[0]) if bg.stride(0) == 0 and not shadow else None
     fg_bg = bg.clone(memory_format=torch.channels_last)  # as the JPEG encoder takes it
     mask = torch.zeros_like(bg[:, :1], memory_format=torch.contiguous_format)
     tested = z is not None
@@ -51,17 +54,16 @@ def compose(
         floor = torch.zeros_like(mask, dtype=torch.bool) if floor is None else floor
     else:
         z = torch.full((1, 1, 1, 1), torch.nan, device=bg.device).expand_as(mask)
-    boxes, painted = [(0, 0, 0, 0)] * len(bg), [False] * len(bg)
-    pictures, masks = fg_bg.unbind(), mask.unbind()
+    boxes, pictures, masks = [(0, 0, 0, 0)] * len(bg), fg_bg.unbind(), mask.unbind()
+    painted = [False] * len(bg)
     rows = zip(numbers, heights, placements.fg.tolist(), placements.flip.tolist(), placements.x_px.tolist(),
                placements.y_px.tolist(), placements.z_m.tolist(), placements.seed.tolist(),
                strict=True)  # fmt: skip
     for b, height, fg, flip, x, y, z_m, seed in rows:
         layers = sprites[fg].resized(height, flip)
-        if shadow:
-            fallen = cast(layers[3:4] / ALPHA, x, y, seed, shadow)
-            darkened = _darken(pictures[b], masks[b], None if floor is None else floor[b], fallen)
-            boxes[b] = _around(boxes[b], darkened)
+        if lamps is not None:
+            changed = cast(pictures[b], z[b] if tested else None, layers[3:4], x, y, z_m, lamps[b])
+            boxes[b] = _around(boxes[b], changed)
         if feather_px > 0:
             layers, border = _feather(layers, feather_px)
             x, y = x - border, y - border
@@ -76,7 +78,8 @@ def compose(
         seen, covered = pictures[b][box], masks[b][box]
         if tested:
             behind, standing = z[b][box], floor[b][box]
-            standing = standing if first else standing & (covered < 128)
+            # Nor do objects, which are farther: their fronts may still reach past this one's contact point.
+            standing = standing if first else standing | (covered >= 128)
             hidden = (behind < z_m - Z_TOLERANCE_M) & ~standing  # False where unknown
             layers = torch.where(hidden, 0.0, layers)
         under = light[box] if first and light is not None and not shadow else to_linear(seen)
@@ -119,10 +122,16 @@ def _darken(
 
 
 def _around(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """The smallest box around two, each of which may be empty."""
+    """The smallest box around two, either of which may be empty."""
     if one[1] == 0 or other[1] == 0:
-        return other if one[1] == 0 else one
+        return one if other[1] == 0 else other
     return min(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), max(one[3], other[3])
+
+
+def _farthest_first(placements: Placements, picture_height: int) -> np.ndarray:
+    """Order of the rows: by distance, and where that is unknown, what reaches lower comes later."""
+    lowest = placements.y_px + placements.height_px(picture_height)
+    return np.lexsort((lowest, -np.nan_to_num(placements.z_m, nan=0.0)))
 
 
 def _check(bg: torch.Tensor, placements: Placements, feather_px: float) -> tuple[list[int], list[int]]:

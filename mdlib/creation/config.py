@@ -83,6 +83,11 @@ class CreateConfig:
     --rooms, --props and the --seed of the data trained on, so that the same ones count as never seen."""
     feather_px: float = 0.0
     """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
+    objects: int = 1
+    """Objects in a sample: 1 to this many. Far ones are drawn first; the mask is that of all of them."""
+    shadow: bool = False
+    """Let objects cast a soft shadow, on the floor and walls where there is depth. It belongs to the picture,
+    not to the mask."""
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -112,6 +117,8 @@ class CreateConfig:
             raise ValueError(f"--preset {self.preset} is about single objects; leave out --objects")
         if self.preset == "tiny" and self.height_width[0] * self.height_width[1] < TINY_PIXELS:
             raise ValueError("--preset tiny needs pictures of 64 x 64 pixels or more")
+        if self.preset != "standard" and self.objects > 1:
+            raise ValueError(f"--preset {self.preset} is about single objects; leave out --objects")
         self._check_depth()
         low, high = self.scale
         limits = [
@@ -121,8 +128,7 @@ class CreateConfig:
             ("seed", self.seed, 0, 2**63), ("jpeg_quality", self.jpeg_quality, 1, 100),
             ("scale (lowest)", low, 0.01, high), ("scale (highest)", high, low, 4),
             ("min_inside", self.min_inside, 0, 0.98), ("feather_px", self.feather_px, 0, 2),
-            ("objects", self.objects, 1, 20), ("shadow", self.shadow, 0, 1),
-            ("fov", self.fov, 10, 150),
+            ("fov", self.fov, 10, 150), ("objects", self.objects, 1, 100),
         ]  # fmt: skip
         for name, value, least, most in limits:
             if not least <= value <= most:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from mdlib.creation.candidates import Rules, draw
-from mdlib.creation.draws import row_seeds
+from mdlib.creation.draws import Draws, row_seeds
 from mdlib.creation.outline import Ground, Outline
 
 COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
+_OTHERS = 1  # names these draws among those of a placement
 _ATTEMPTS = 100  # draws before a pair counts as having no more different placements
 
 
@@ -103,3 +104,41 @@ def place_all(
         scale, z = np.round(height / ground.size[0], 6), np.round(z, 3)
         columns.append([sample, bg * same, fg * same, flip, x, y, scale, z, seeds])
     return Placements(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+
+
+def with_others(
+    main: Placements,
+    objects: int,
+    ground: Ground,
+    outlines: Sequence[Outline],
+    flips: Sequence[bool],
+    rules: Rules,
+) -> Placements:
+    """Give each sample 1 to `objects` objects: after the row of `main` those of others, drawn from its seed.
+
+    Their number is uniform; which cut-outs they are, too, among all but the main one.
+    """
+    if objects == 1:
+        return main
+    u = Draws(row_seeds(main.seed, _OTHERS)).random(1 + 2 * (objects - 1))
+    count = np.floor(u[:, 0] * objects).astype(np.int64)
+    row = np.repeat(np.arange(len(main)), count)
+    j = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    which, mirrored = u[row, 1 + 2 * j], u[row, 2 + 2 * j]
+    distinct = max(1, len(outlines) - 1)
+    fg = (main.fg[row] + 1 + np.floor(which * distinct).astype(np.int64)) % len(outlines)
+    flip = np.array(flips)[np.floor(mirrored * len(flips)).astype(np.int64)]
+    seeds = row_seeds(main.seed[row], _OTHERS, j)
+    drawn = [np.zeros(len(row), kind) for kind in (np.int64, np.int64, np.int64, np.float64)]
+    for number in np.unique(fg):
+        of = fg == number
+        for column, values in zip(
+            drawn, draw(seeds[of], ground, outlines[number], flip[of], rules), strict=True
+        ):
+            column[of] = values
+    x, y, height, z = drawn
+    scale = np.round(height / ground.size[0], 6)
+    others = Placements(main.sample[row], main.bg[row], fg, flip, x, y, scale, np.round(z, 3), seeds)
+    order = np.argsort(np.concatenate([main.sample, others.sample]), kind="stable")
+    parts = (np.concatenate([getattr(main, f.name), getattr(others, f.name)])[order] for f in fields(main))
+    return Placements(*parts)

@@ -67,9 +67,8 @@ def composed(
     uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`; and, apart from these,
     the `box` (B,4) of `compose`, outside which all of them are those of the background.
     """
-    made = compose(
-        scene.bg, sprites, placements, scene.z, scene.floor, recipe["feather_px"], recipe["shadow"]
-    )
+    softened, shadow = recipe["feather_px"], recipe["shadow"]
+    made = compose(scene.bg, sprites, placements, scene.z, scene.floor, softened, shadow)
     stored = {name: made[name] for name in ("fg_bg", "mask")}
     if scene.depth is None:
         return stored, made["box"]

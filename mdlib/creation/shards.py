@@ -5,6 +5,7 @@ folder can run it, and always writes the same bytes.
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +14,7 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, recipe, relative
-from mdlib.creation.company import with_company
-from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all
+from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all, with_others
 from mdlib.creation.presets import Fits, rules_of
 from mdlib.creation.samples import Scene, composed, scene_of, stored_depth
 from mdlib.creation.sources import Background
@@ -64,11 +64,11 @@ def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) 
     sizes = []
     for number in np.unique(numbers).tolist():
         placements = workshop.placements(number)
-        every = np.unique(placements.sample)
-        some = every[np.unique(np.linspace(0, len(every) - 1, samples // len(numbers)).astype(int))]
+        names = np.unique(placements.sample)
+        some = names[np.unique(np.linspace(0, len(names) - 1, samples // len(numbers)).astype(int))]
         part = placements[np.isin(placements.sample, some)]
         encoded = list(workshop.samples(workshop.sources.background(number), part, Statistics()))
-        sizes.append(sum(len(data) + _MEMBER_OVERHEAD for _, data in encoded) / len(some) * len(every))
+        sizes.append(sum(len(data) + _MEMBER_OVERHEAD for _, data in encoded) / len(some) * len(names))
     return int(np.mean(sizes)) + 200_000
 
 
@@ -88,7 +88,10 @@ class Workshop:
         self.asks_of_composites = (self.sources.teacher or {}).get("on") == "composite"
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
-        self.sprites: list[Sprite] = [make_sprite(cutout.rgba, cutout.relief) for cutout in cutouts]
+        # Distance decides on sizes where there is depth; elsewhere they have a limit.
+        tallest = math.ceil(self.recipe["scale"][1] * self.recipe["size"][0])
+        tallest = tallest if self.recipe["depth"] == "none" and self.recipe["preset"] == "standard" else None
+        self.sprites: list[Sprite] = [make_sprite(c.rgba, c.relief, tallest) for c in cutouts]
         rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
         self.rules = rules_of(self.recipe["preset"], rules, tuple(self.recipe["size"]))
         self.flips = [False, True] if self.recipe["flip"] else [False]
@@ -102,8 +105,8 @@ class Workshop:
         if made["preset"] != "standard":
             suits = Fits(made["preset"], background, self.sprites, self.outlines, made["feather_px"])
         ground, count = Ground(background), made["placements"]
-        alone = place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
-        return with_company(alone, ground, self.outlines, self.rules, made["objects"])
+        main = place_all(made["seed"], number, ground, self.outlines, self.flips, count, self.rules, suits)
+        return with_others(main, made["objects"], ground, self.outlines, self.flips, self.rules)
 
     def members(self, number: int, recipe_only: bool = False) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of all members of the shard of background `number`, in order."""
