@@ -57,9 +57,8 @@ def compose(
     boxes, pictures, masks = [(0, 0, 0, 0)] * len(bg), fg_bg.unbind(), mask.unbind()
     painted = [False] * len(bg)
     rows = zip(numbers, heights, placements.fg.tolist(), placements.flip.tolist(), placements.x_px.tolist(),
-               placements.y_px.tolist(), placements.z_m.tolist(), placements.seed.tolist(),
-               strict=True)  # fmt: skip
-    for b, height, fg, flip, x, y, z_m, seed in rows:
+               placements.y_px.tolist(), placements.z_m.tolist(), strict=True)  # fmt: skip
+    for b, height, fg, flip, x, y, z_m in rows:
         layers = sprites[fg].resized(height, flip)
         if lamps is not None:
             changed = cast(pictures[b], z[b] if tested else None, layers[3:4], x, y, z_m, lamps[b])
@@ -82,7 +81,7 @@ def compose(
             standing = standing if first else standing | (covered >= 128)
             hidden = (behind < z_m - Z_TOLERANCE_M) & ~standing  # False where unknown
             layers = torch.where(hidden, 0.0, layers)
-        under = light[box] if first and light is not None and not shadow else to_linear(seen)
+        under = light[box] if first and light is not None else to_linear(seen)
         colour, alpha = layers[:3], layers[3:4]
         # colour + (1 - alpha) * under; a number as an operand would cost torch as much as all the rest
         blended = torch.add(colour, under).addcmul_(alpha, under, value=-1 / ALPHA)
@@ -100,25 +99,6 @@ def compose(
             behind.copy_(torch.where(solid, torch.fmin(own, behind), behind))
         covered.copy_(union.round())
     return {"fg_bg": fg_bg, "mask": mask, "z": z, "box": torch.tensor(boxes).view(-1, 4)}
-
-
-def _darken(
-    fg_bg: torch.Tensor, mask: torch.Tensor, floor: torch.Tensor | None, fallen: Shadow
-) -> tuple[int, int, int, int]:
-    """Let a shadow fall onto one picture, on its floor and beside its objects; returns the box it touches."""
-    shade, (height, width) = fallen.shade, fg_bg.shape[1:]
-    top, bottom = max(0, fallen.top), min(height, fallen.top + shade.shape[1])
-    left, right = max(0, fallen.left), min(width, fallen.left + shade.shape[2])
-    if top >= bottom or left >= right:
-        return 0, 0, 0, 0
-    box = (slice(None), slice(top, bottom), slice(left, right))
-    shade = shade[:, top - fallen.top : bottom - fallen.top, left - fallen.left : right - fallen.left]
-    shade = shade * (1.0 - mask[box] / ALPHA)
-    if floor is not None:
-        shade = shade * floor[box]
-    lit = to_linear(fg_bg[box]) * (1.0 - shade)
-    fg_bg[box].copy_(torch.stack(to_srgb(lit).unbind(), -1).permute(2, 0, 1))
-    return top, bottom, left, right
 
 
 def _around(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

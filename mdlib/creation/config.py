@@ -71,10 +71,6 @@ class CreateConfig:
     """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
     scale: tuple[float, float] = _SCALE
     """Range of an object's height over the picture's, where there is no depth."""
-    objects: int = 1
-    """Most objects in a picture: each has its own and up to so many in all, of any of the cut-outs."""
-    shadow: float = 0.0
-    """Darkness of the shadows that objects cast, 0 (none) to 1; each is at least half as dark."""
     min_inside: float = _MIN_INSIDE
     """Least share of an object's area inside the picture."""
     preset: Literal["standard", "tiny", "cropped"] = "standard"
@@ -113,8 +109,6 @@ class CreateConfig:
             raise ValueError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
         if self.preset != "standard" and (self.scale, self.min_inside) != (_SCALE, _MIN_INSIDE):
             raise ValueError(f"--preset {self.preset} chooses scale and min_inside itself; leave them out")
-        if self.preset != "standard" and self.objects > 1:
-            raise ValueError(f"--preset {self.preset} is about single objects; leave out --objects")
         if self.preset == "tiny" and self.height_width[0] * self.height_width[1] < TINY_PIXELS:
             raise ValueError("--preset tiny needs pictures of 64 x 64 pixels or more")
         if self.preset != "standard" and self.objects > 1:

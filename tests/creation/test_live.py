@@ -71,7 +71,7 @@ def assert_same(batch: dict, expected: dict[str, np.ndarray], rows: np.ndarray) 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"encoding": "fast"}, {"feather_px": 1.0}, {"objects": 3, "shadow": 0.6}],
+    [{}, {"encoding": "fast"}, {"feather_px": 1.0}, {"objects": 3, "shadow": True}],
     ids=["exact", "fast", "soft", "several"],
 )
 def test_rooms_are_composed_as_they_are_before_encoding(tmp_path, options):
