@@ -15,6 +15,7 @@ _TRIES = 16  # candidates drawn at a time
 _ROUNDS = 64
 _MARGIN = 0.01  # keeps the promised share inside although resizing blurs edges a little
 _FOOTING = 0.7  # share of an object's foot, inside the picture, that must be on visible floor
+TALLEST_M = 1.9  # of things of unknown height
 _SMALLEST = 0.08  # of the picture's height: far away, some objects would be a few pixels only
 
 
@@ -155,5 +156,5 @@ def _heights(area: tuple[float, float], ground: Ground, outline: Outline) -> tup
 def _likely_height_m(aspect: float, u: np.ndarray) -> np.ndarray:
     """A height for a thing of unknown size: upright shapes are people or lamps, wide ones furniture."""
     low = np.interp(aspect, [0.4, 1.0, 2.0], [1.4, 0.7, 0.4])
-    high = np.interp(aspect, [0.4, 1.0, 2.0], [1.9, 1.3, 0.9])
+    high = np.interp(aspect, [0.4, 1.0, 2.0], [TALLEST_M, 1.3, 0.9])
     return low + (high - low) * u
