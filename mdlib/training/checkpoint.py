@@ -78,18 +78,18 @@ class Checkpoints:
                 warnings.warn(f"checkpoint {path} is left out: {_sentence(error)}", stacklevel=2)
         return None
 
-    def save(
-        self, step: int, tensors: dict[str, Tensor], state: dict[str, Any], metrics: bytes = b""
-    ) -> Path:
+    def save(self, step: int, frozen: bytearray, state: dict[str, Any], metrics: bytes = b"") -> Path:
         """Write the checkpoint of `step`, read it back, then remove those that need not stay.
+
+        `frozen` are its tensors, see freeze.
 
         Raises OSError, as on a full disk; then nothing is left of it, and the others stay.
         """
-        path = self.put(f"step-{step:08d}", pack(tensors, {**state, "step": step}, metrics))
+        path = self.put(f"step-{step:08d}", pack(frozen, {**state, "step": step}, metrics))
         self.prune()
         return path
 
-    def put(self, name: str, contents: dict[str, bytes]) -> Path:
+    def put(self, name: str, contents: dict[str, bytes | bytearray]) -> Path:
         """Write the files of a checkpoint so that it is there when every byte is on the disk, or not at all.
 
         Raises OSError; then nothing is left of it.
@@ -137,14 +137,9 @@ class Checkpoints:
         return next(name for name in names if not name.exists())
 
 
-def pack(tensors: dict[str, Tensor], state: dict[str, Any], metrics: bytes) -> dict[str, bytes]:
+def pack(frozen: bytearray, state: dict[str, Any], metrics: bytes) -> dict[str, bytes | bytearray]:
     """The files of a checkpoint, by name."""
-    on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    contents = {
-        TENSORS: safetensors.torch.save(on_cpu),
-        STATE: json.dumps(state, indent=1).encode(),
-        METRICS: metrics,
-    }
+    contents = {TENSORS: frozen, STATE: json.dumps(state, indent=1).encode(), METRICS: metrics}
     files = {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()}
     return {**contents, MANIFEST: json.dumps({"format": FORMAT, "files": files}, indent=1).encode()}
 
@@ -174,7 +169,7 @@ def read(folder: Path) -> Checkpoint:
     return Checkpoint(folder, safetensors.torch.load(contents[TENSORS]), state, contents[METRICS])
 
 
-def write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes | bytearray) -> None:
     """Write a file, wait until the disk has it, and read it back; raises OSError where it is another."""
     with open(path, "wb") as file:
         file.write(data)
@@ -210,7 +205,7 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sha256(data: bytes) -> str:
+def _sha256(data: bytes | bytearray) -> str:
     return hashlib.sha256(data).hexdigest()
 
 

@@ -5,16 +5,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from mdlib.training.checkpoint import Checkpoints
 
 
 class Snapshot(NamedTuple):
-    """What a checkpoint will hold, as it was at one moment: copies, which nobody changes."""
+    """What a checkpoint will hold, as it was at one moment; nobody changes it."""
 
     step: int
-    tensors: dict[str, Tensor]
+    frozen: bytearray
     state: dict[str, Any]
     metrics: bytes
 

@@ -20,6 +20,7 @@ from mdlib.training.augment import augment, resize, sample_seeds
 from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.freeze import freeze
 from mdlib.training.interrupt import StopRequest
 from mdlib.training.lock import RunLock
 from mdlib.training.mirror import Mirror
@@ -197,8 +198,8 @@ class Trainer:
             "scores": self.scores,
             "score": score,
         }
-        copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.state.tensors().items()}
-        self.saver.offer(Snapshot(self.at.step, copies, content, self.records.metrics))
+        frozen = freeze(self.state.tensors())
+        self.saver.offer(Snapshot(self.at.step, frozen, content, self.records.metrics))
         self.saved_step = self.at.step
 
     def resume(self) -> bool:
