@@ -39,7 +39,7 @@ class Mirror:
     newest first, then metrics, network and config.json. A failure is told to `problems`, once until it works
     again; it is tried again after `retry_s`, then after twice as long, and so on. At the end it gets
     `patience_s` to finish, and what is not there by then is named. mirror.json in the run folder says at any
-    time what is safe.
+    time what was read back from there.
     """
 
     def __init__(self, checkpoints: Checkpoints, folder: Path | None, problems: deque[str]):
@@ -79,6 +79,7 @@ class Mirror:
                 raise
             self._tell(error)
         self._asked, self._leaving, self._given_up = (threading.Event() for _ in range(3))
+        self._asked.set()  # something may be missing since the last time
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
         return found
@@ -111,9 +112,9 @@ class Mirror:
             self._thread.join(self.patience_s)
         self._given_up.set()  # one that hangs in the system ends with this process
         self._thread = None
-        if missing := self.missing():
+        if missing := self.missing() or (["what was there before"] if self.trouble else []):
             reason = f" ({self.trouble})" if self.trouble else ""
-            print(f"NOT in the mirror {self.folder}: {', '.join(missing)}{reason}; the same command goes on")
+            print(f"NOT known to be in the mirror {self.folder}: {', '.join(missing)}{reason}")
         else:
             print(f"everything is in the mirror {self.folder} too, up to step {self.safe_step()}")
 
@@ -214,16 +215,16 @@ class Mirror:
 
     def _tell(self, error: Exception) -> None:
         if self.trouble is None:
-            safe = "no step" if self.safe_step() is None else f"step {self.safe_step()}"
+            safe = "none" if self.safe_step() is None else f"step {self.safe_step()}"
             self.problems.append(
-                f"the mirror {self.folder} does not work ({error}): training goes on, {safe} is safe there, "
-                "what is missing is copied when it works again"
+                f"the mirror {self.folder} does not work ({error}): training goes on, what is missing "
+                f"there is copied when it works again (the newest step that was read back there: {safe})"
             )
         self.trouble = str(error)
         self._record()
 
     def _record(self) -> None:
-        content = {"mirror": str(self.folder), "safe": sorted(self._safe), "trouble": self.trouble}
+        content = {"mirror": str(self.folder), "read_back": sorted(self._safe), "trouble": self.trouble}
         with suppress(OSError):  # a full disk here: the next time
             replace_file(self.run / RECORD_NAME, json.dumps(content, indent=1).encode())
 

@@ -11,6 +11,9 @@ from mdlib.training.freeze import freeze
 resource = pytest.importorskip("resource")
 
 
+ALL = (TENSORS, STATE, METRICS, MANIFEST)
+
+
 @pytest.fixture
 def checkpoints(tmp_path) -> Checkpoints:
     return Checkpoints(tmp_path / "checkpoints", keep=2)
@@ -70,6 +73,11 @@ def truncate(name, share):
     return harm
 
 
+def truncate_somewhere(seed):
+    rng = random.Random(seed)
+    return truncate(rng.choice(ALL), rng.random())
+
+
 def flip_a_bit(name, seed):
     def harm(path):
         data = bytearray((path / name).read_bytes())
@@ -95,8 +103,8 @@ def of_another_program(path):
     (path / MANIFEST).write_text('["weights"]')
 
 
-ALL = (TENSORS, STATE, METRICS, MANIFEST)
-HARMS = [truncate(name, share) for name in ALL for share in (0, 0.3, 0.99)]
+HARMS = [truncate(name, share) for name in ALL for share in (0, 0.99)]
+HARMS += [truncate_somewhere(seed) for seed in range(50)]
 HARMS += [flip_a_bit(name, seed) for name in ALL for seed in range(8)]
 HARMS += [lose(name) for name in ALL] + [put_a_folder, of_another_program]
 
@@ -110,6 +118,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(checkpoints, har
         found = checkpoints.latest("mine")
     assert found.path == good
     assert torch.equal(found.tensors["weight"], torch.full((3, 5), 2.0))
+    save(checkpoints, 3)  # as a run does that goes on
+    assert steps(checkpoints) == [2, 3]
+    assert torch.equal(read(good).tensors["weight"], torch.full((3, 5), 2.0))
+    assert bad.with_name("step-00000003.rejected-1").is_dir()
 
 
 def test_a_renamed_checkpoint_is_not_taken(checkpoints):

@@ -15,7 +15,7 @@ import torch
 from mdlib.training.checkpoint import Checkpoints, read
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Stages end within epochs (20 batches). In the long run one is 30 steps; a check every 15, a checkpoint every 3.
+# Stages end within epochs (20 batches). Of the long run: a stage is 30 steps, a check every 15.
 SHORT = {"steps": 60, "size": None, "stages": "32:0.6,48:0.4", "checks": 4, "checkpoint_steps": 3, "keep": 2}
 LONG = {**SHORT, "steps": 600, "stages": ",".join(["32:1,48:1"] * 10), "checks": 40}
 MOMENTS = ("step", "saving", "mirroring", "pruning", "check", "switch")
@@ -72,7 +72,7 @@ class Run:
             "mirroring": (self.mirror, "new"),
             "pruning": (self.run, "removed"),
         }[moment]
-        return any(folder.glob(f"checkpoints/.step-*.{what}.*.tmp"))
+        return any(folder.glob(f"checkpoints/.step-*.{what}.*.{self.process.pid}.tmp"))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
