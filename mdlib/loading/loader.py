@@ -129,7 +129,11 @@ class Loader:
     def _from_workers(self) -> Iterator[dict[str, torch.Tensor]]:
         whole = _WholeBatches(self.dataset, self.reduce, self.encoded)
         yield from DataLoader(
-            whole, batch_sampler=self.sampler, num_workers=self.workers, collate_fn=_as_it_is
+            whole,
+            batch_sampler=self.sampler,
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else it draws its workers' seeds from that of the network
         )
 
     def to_float(

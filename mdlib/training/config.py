@@ -13,7 +13,7 @@ FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
 FREE = (
     "steps", "epochs", "minutes", "lr", "schedule", "warmup", "weight_decay", "clip", "ema", "loss", "size",
     "augment", "checks", "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
-    "workers", "device", "precision",
+    "workers", "device", "precision", "mirror",
 )  # fmt: skip
 
 
@@ -30,6 +30,9 @@ class TrainConfig:
     """Folder of the data set."""
     run: Path = Path("run")
     """Folder of the run: checkpoints, metrics, and in the end the trained network."""
+    mirror: Path | None = None
+    """Folder that gets a copy of the run while training goes on, such as one on Google Drive; a lost run
+    folder goes on from there."""
 
     model: str = "mdnet"
     """Name of the network."""

@@ -7,6 +7,7 @@ changes is in a checkpoint (state.TrainState), and everything random follows fro
 import math
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,9 +20,13 @@ from mdlib.training.augment import augment, resize, sample_seeds
 from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.freeze import freeze
 from mdlib.training.interrupt import StopRequest
+from mdlib.training.lock import RunLock
+from mdlib.training.mirror import Mirror
 from mdlib.training.progress import Progress
 from mdlib.training.records import Records
+from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import Stage, learning_rate
 from mdlib.training.setup import new_accelerator, new_losses, new_model
 from mdlib.training.state import Position, TrainState, own_random_numbers
@@ -52,7 +57,10 @@ class Trainer:
         self.losses = new_losses(config)
         self.accelerator = new_accelerator(config)
         self.state = TrainState(config, model, self.accelerator)
+        self.problems: deque[str] = deque()  # of the threads that save and mirror
         self.checkpoints = Checkpoints(self.run / "checkpoints", config.keep)
+        self.mirror = Mirror(self.checkpoints, config.mirror, self.problems)
+        self.saver = Saver(self.checkpoints, self.problems, saved=self.mirror.wake)
         self.scores: dict[str, float] = {}
         self.stop = StopRequest()
 
@@ -62,9 +70,10 @@ class Trainer:
         SIGTERM and SIGINT (Ctrl-C, a notebook's stop button) end it after the step at hand, with a checkpoint
         and a sentence that says how to go on.
         Raises ValueError where a setting that must stay is not the run's, FloatingPointError where the loss
-        is no number any more.
+        is no number any more, BlockingIOError where another process trains in this folder.
         """
-        with own_random_numbers(self.config.seed, self.state.device), self.stop:
+        random_numbers = own_random_numbers(self.config.seed, self.state.device)
+        with RunLock(self.run), self.mirror, self.saver, random_numbers, self.stop:
             resumed = self.resume()
             if (self.run / WEIGHTS_NAME).exists() and (self.progress >= 1 or not resumed):
                 print(f"{self.run} is finished: give more steps, epochs or minutes, or another run folder")
@@ -77,14 +86,16 @@ class Trainer:
                 self.check_if_due()  # it may have been stopped in the middle of one
                 while self.progress < 1 and not self.stop.name:
                     self.train_epoch()
-                self.save_checkpoint(needed=True)
-        if self.stop.name:
-            print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
-            return self.fitted(finished=False)
-        save_model(self.state.average.model, self.run, self.description())
-        scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
-        print(f"{self.run} is finished after {self.at.step} steps{scores}")
-        return self.fitted(finished=True)
+                self.save_checkpoint()
+                self.saver.finish()
+                self.warn_of_problems()
+            if self.stop.name:
+                print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
+                return self.fitted(finished=False)
+            save_model(self.state.average.model, self.run, self.description())
+            scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
+            print(f"{self.run} is finished after {self.at.step} steps{scores}")
+            return self.fitted(finished=True)
 
     def train_epoch(self) -> None:
         """The rest of this epoch, or less where a stage ends or a signal asks to stop."""
@@ -166,13 +177,15 @@ class Trainer:
         by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
         if by_steps or time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes:
             self.save_checkpoint()
-            self.bar.restart_pace()
+        self.warn_of_problems()
 
-    def save_checkpoint(self, score: float | None = None, needed: bool = False) -> None:
-        """Save everything that changes; nothing to do where this step is saved already.
+    def warn_of_problems(self) -> None:
+        """What went wrong in the threads that save and mirror; training goes on."""
+        while self.problems:
+            warnings.warn(self.problems.popleft(), stacklevel=2)
 
-        Where it cannot be written, training goes on with a warning, unless it is `needed`.
-        """
+    def save_checkpoint(self, score: float | None = None) -> None:
+        """Copy everything that changes, for the saver to write; nothing to do where this step was copied."""
         self.saved_at = time.monotonic()
         if self.at.step == self.saved_step and score is None:
             return
@@ -185,18 +198,14 @@ class Trainer:
             "scores": self.scores,
             "score": score,
         }
-        try:
-            self.checkpoints.save(self.at.step, self.state.tensors(), content, self.records.metrics)
-            self.saved_step = self.at.step
-        except OSError as error:  # a full disk may have room again next time
-            if needed:
-                raise
-            warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
+        frozen = freeze(self.state.tensors())
+        self.saver.offer(Snapshot(self.at.step, frozen, content, self.records.metrics))
+        self.saved_step = self.at.step
 
     def resume(self) -> bool:
         """Take up the newest sound checkpoint; False where there is none and the run begins."""
         self.records = Records(self.run)
-        found = self.checkpoints.latest(self.records.found_id)
+        found = self.mirror.begin(self.records, self.checkpoints.latest(self.records.found_id))
         at = Position(**found.state["position"]) if found else Position()
         self.load(self.stages[min(at.stage, len(self.stages) - 1)])
         if found:

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import pytest
 import torch
@@ -37,6 +38,25 @@ class SignalAt:
         for i, batch in enumerate(self.loader, self.start):
             if (self.epoch, i) == self.when:
                 os.kill(os.getpid(), self.number)
+            yield batch
+
+
+class During:
+    """A loader that does something before each of some batches: {number: function}."""
+
+    def __init__(self, loader, actions):
+        self.loader, self.actions = loader, actions
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        for i, batch in enumerate(self.loader):
+            if i in self.actions:
+                self.actions[i]()
             yield batch
 
 
@@ -265,32 +285,13 @@ def test_a_loss_that_is_no_number_ends_the_run_without_saving_it(fit, tmp_path):
     assert steps_saved(tmp_path) == []
 
 
-class RoomAt:
-    """A loader that makes room on the disk before batch number 8: a file is in the place of a folder."""
-
-    def __init__(self, loader, file):
-        self.loader, self.file = loader, file
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-    def __len__(self):
-        return len(self.loader)
-
-    def __iter__(self):
-        for i, batch in enumerate(self.loader):
-            if i == 8:
-                self.file.unlink()
-            yield batch
-
-
 def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp_path):
     file = tmp_path / "checkpoints"
     file.write_text("no folder")
 
     def make_loaders(stage):
         train, check = loaders(stage)
-        return RoomAt(train, file), check
+        return During(train, {8: file.unlink}), check
 
     with pytest.warns(UserWarning, match=r"step \d is not saved \(.*checkpoints") as warned:
         assert fit(tmp_path, make_loaders=make_loaders, steps=10, checkpoint_steps=3, checks=2).finished
@@ -319,3 +320,59 @@ def test_a_folder_with_a_network_that_is_no_run_is_left_alone(fit, tmp_path):
     (tmp_path / "config.json").write_text('{"name": "mdnet", "options": {}}')
     with pytest.raises(ValueError, match="holds something else than a run"):
         fit(tmp_path, steps=1)
+
+
+def test_what_may_change_can_change(fit, reference_settings, tmp_path):
+    fit(tmp_path, **{**reference_settings, "steps": 6, "checks": 1})
+    changed = {
+        "steps": 9, "epochs": 5.0, "minutes": 9.0, "lr": 1e-3, "schedule": "constant", "warmup": 0.1,
+        "weight_decay": 0.0, "clip": 0.5, "ema": 0.9, "augment": 0.5, "checks": 2, "check_pairs": 4,
+        "checkpoint_steps": 2, "checkpoint_minutes": 1.0, "keep": 5, "log_every": 2, "workers": 1,
+        "precision": "bf16", "mirror": tmp_path / "mirror",
+    }  # fmt: skip
+    assert fit(tmp_path, **{**reference_settings, **changed}).step == 9
+    assert (tmp_path / "mirror/model.safetensors").read_bytes() == (
+        tmp_path / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_run_that_another_process_trains_is_left_alone(fit, reference_settings, tmp_path):
+    said = {"host": "elsewhere", "pid": 12, "alive": time.time()}
+    (tmp_path / "lock.json").write_text(json.dumps(said))
+    with pytest.raises(BlockingIOError, match="is being trained by process 12 on elsewhere"):
+        fit(tmp_path, **reference_settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock.json"]
+
+
+def test_training_goes_on_without_its_mirror(fit, loaders, tmp_path, same_end, reference, reference_settings):
+    mirror = tmp_path / "drive/run"
+    mirror.parent.mkdir()
+    away = tmp_path / "away"
+
+    def make_loaders(stage):
+        actions = {4: lambda: mirror.parent.rename(away), 12: lambda: away.rename(mirror.parent)}
+        train, check = loaders(stage)
+        return During(train, actions if stage.index == 0 and mirror.exists() else {}), check
+
+    mirror.mkdir()
+    with pytest.warns(UserWarning, match="the mirror .* does not work .*: training goes on") as warned:
+        assert fit(tmp_path / "run", make_loaders=make_loaders, mirror=mirror, **reference_settings).finished
+    assert len(warned) == 1
+    same_end(tmp_path / "run", reference)
+    same_end(mirror, reference)
+
+
+def test_a_lost_run_folder_goes_on_from_its_mirror(
+    fit, loaders, tmp_path, same_end, reference, reference_settings, capsys
+):
+    def signalling(stage):
+        train, check = loaders(stage)
+        return SignalAt(train, signal.SIGTERM, 0, 9), check
+
+    run, mirror = tmp_path / "run", tmp_path / "mirror"
+    assert not fit(run, make_loaders=signalling, mirror=mirror, **reference_settings).finished
+    shutil.rmtree(run)
+    assert fit(run, mirror=mirror, **reference_settings).finished
+    assert "goes on from step 10" in capsys.readouterr().out
+    same_end(run, reference)
+    same_end(mirror, reference)
