@@ -134,6 +134,14 @@ def disturb_each(
     return {**batch, "bg": bg, "fg_bg": fg_bg}
 
 
+def split_batch(batch: dict[str, Tensor], parts: int) -> list[dict[str, Tensor]]:
+    """The batch in `parts` parts of nearly equal size, one after the other; the batch itself for one."""
+    if parts == 1:
+        return [batch]
+    columns = zip(*(tensor.chunk(parts) for tensor in batch.values()), strict=True)
+    return [dict(zip(batch, column, strict=True)) for column in columns]
+
+
 def resize(batch: dict[str, Tensor], size: int | None) -> dict[str, Tensor]:
     """The float batch with a shorter side of `size` px, antialiased; None = as it is.
 

@@ -39,8 +39,9 @@ def loaders(script_names, tiny_dataset):
     return script_names["loaders_for"](config)
 
 
-# 20 batches are an epoch: the second one is cut short by the change of size at step 24; checks at 15 and 30.
-REFERENCE = {"steps": 30, "size": None, "stages": "32:0.8,48:0.2", "checkpoint_steps": 3}
+# 20 batches are an epoch: the second one is cut short by the change of size and batch size at step 24; checks
+# at 15 and 30.
+REFERENCE = {"steps": 30, "size": None, "stages": "32:0.8,48:0.2:3", "checkpoint_steps": 3}
 
 
 @pytest.fixture(scope="session")

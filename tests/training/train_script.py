@@ -12,12 +12,14 @@ SMALL = {"batch_size": 4, "size": 32, "log_every": 5, "check_pairs": 8, "checks"
 
 
 def loaders_for(config: TrainConfig):
-    """make_loaders of a Trainer, as the command line has it."""
+    """make_loaders of a Trainer, as the command line has it (the data set is square)."""
     sets = open_dataset(config.data).split(config.seed)
 
     def make_loaders(stage):
-        train = make_loader(sets["train"], config.batch_size, shuffle=True, seed=config.seed, drop_last=True)
-        return train, make_loader(sets["new_both"], config.batch_size, shuffle=True, seed=config.seed)
+        common = {"batch_size": stage.batch_size, "shuffle": True, "seed": config.seed}
+        if stage.size:
+            common["size"] = (stage.size, stage.size)
+        return make_loader(sets["train"], drop_last=True, **common), make_loader(sets["new_both"], **common)
 
     return make_loaders
 
