@@ -127,25 +127,12 @@ def _train(arguments: list[str]) -> None:
     from mdlib.training.config import TrainConfig
 
     config = _parse(TrainConfig, "train", arguments, PositionalRequiredArgs)
-    import torch
-
-    from mdlib.creation.live import is_recipe_only, open_stored_or_live
-    from mdlib.loading.loader import make_loader
+    from mdlib.creation.feed import open_feed
     from mdlib.training.trainer import Trainer, new_model
 
-    sets = open_stored_or_live(config.data).split()
-    on_gpu = config.device != "cpu" and torch.cuda.is_available()
-    common = {
-        "batch_size": config.batch_size,
-        "shuffle": True,
-        "seed": config.seed,
-        "threads": config.workers,
-        "decode_on_device": on_gpu and is_recipe_only(config.data),  # a GPU composes faster than this machine
-    }
-    train = make_loader(sets["train"], drop_last=len(sets["train"]) >= config.batch_size, **common)
-    # Only looked at, never chosen by: what training saves is the network of its last step.
-    validation = make_loader(sets["new_both"], **common)
-    fitted = Trainer(config, new_model(config), lambda stage: (train, validation)).fit()
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    fitted = trainer.fit()
     _print_paths([fitted.run])
     if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
         sys.exit(STOPPED)

@@ -86,7 +86,7 @@ class TrainConfig:
     size: int | None = None
     """Shorter side of the training pictures in px; the data set's where it is not given."""
     stages: str = ""
-    """Sizes one after the other with their shares of the run, and their batch sizes where they differ, such as
+    """Sizes one after the other with their shares of the run, and batch sizes where they differ, such as
     "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
     "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
     frozen decoder is left out of the loss."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 SMALLEST_PX = 16
 EXPECTED = (
-    "expected size:share or size:share:batch_size, then lr=NUMBER, loss=NAME or freeze=PART+PART, all divided "
-    "by colons, and commas between stages, such as 112:0.6:32,160:0.4:16:lr=0.001:freeze=encoder"
+    "expected size:share or size:share:batch_size, then lr=NUMBER, loss=NAME or freeze=PART+PART, all with "
+    "colons between them, and commas between stages, such as 112:0.6:32,160:0.4:16:lr=0.001:freeze=encoder"
 )
 
 

@@ -12,13 +12,11 @@ SMALL = {"batch_size": 4, "size": 32, "log_every": 5, "check_pairs": 8, "checks"
 
 
 def loaders_for(config: TrainConfig):
-    """make_loaders of a Trainer, as the command line has it (the data set is square)."""
+    """make_loaders of a Trainer, as the command line has it."""
     sets = open_dataset(config.data).split(config.seed)
 
     def make_loaders(stage):
-        common = {"batch_size": stage.batch_size, "shuffle": True, "seed": config.seed}
-        if stage.size:
-            common["size"] = (stage.size, stage.size)
+        common = {"batch_size": stage.batch_size, "shuffle": True, "seed": config.seed, "size": stage.size}
         return make_loader(sets["train"], drop_last=True, **common), make_loader(sets["new_both"], **common)
 
     return make_loaders
