@@ -20,11 +20,17 @@ def new_model(config: TrainConfig) -> nn.Module:
 
 
 def new_losses(name: str, frozen: Sequence[str] = ()) -> Losses:
-    """The loss terms of the preset `name`, without those of `frozen` decoders; ValueError if unknown."""
+    """The loss terms of the preset `name`, without those of `frozen` decoders.
+
+    Raises ValueError for an unknown preset, or where no term is left.
+    """
     if name not in PRESETS:
         raise ValueError(f"unknown loss {name!r}; there are {', '.join(map(repr, PRESETS))}")
     left_out = tuple(part.removesuffix("decoder") for part in frozen if part.endswith("_decoder"))
-    return Losses({term: weight for term, weight in PRESETS[name].items() if not term.startswith(left_out)})
+    weights = {term: weight for term, weight in PRESETS[name].items() if not term.startswith(left_out)}
+    if not weights:
+        raise ValueError(f"nothing of {name!r} is left with {', '.join(frozen)} frozen: freeze less")
+    return Losses(weights)
 
 
 def new_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
