@@ -33,7 +33,7 @@ PRESETS: dict[str, dict[str, float]] = {
     # Depth as in Alhashim and Wonka 2018 ("DenseDepth"): SSIM + gradient + 0.1 L1.
     "L1 + gradient + SSIM": {"mask_bce": 1.0, "depth_l1": 0.1, "depth_gradient": 1.0, "depth_ssim": 1.0},
     # The same three terms, unweighted, and SSIM for the fine structures of the mask.
-    "BCE + SSIM, L1 + gradient + SSIM": {
+    "BCE + SSIM and L1 + gradient + SSIM": {
         "mask_bce": 1.0,
         "mask_ssim": 1.0,
         "depth_l1": 1.0,
