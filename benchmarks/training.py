@@ -1,6 +1,7 @@
 """What a training step costs: waiting for data, losses, and the choices of layout, format and optimizer.
 
     python benchmarks/training.py --data FOLDER                 # mdnet at 224 px, batches of 16
+    python benchmarks/training.py --data FOLDER --losses        # and every preset of losses
     python benchmarks/training.py --data FOLDER --choices       # and each option alone against the defaults
 
 All ways run in one process and in turns, because speeds of a shared machine drift; every ratio is taken
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=4, help="steps of each measurement")
+    parser.add_argument("--losses", action="store_true", help="also time every preset of losses")
     parser.add_argument("--choices", action="store_true", help="also compare layout, format and optimizer")
     args = parser.parse_args()
     data = args.data or Path(tempfile.mkdtemp()) / "data"
@@ -146,18 +148,15 @@ def main() -> None:
     settings = {"data": data, "model": args.model, "batch_size": args.batch_size, "size": args.size}
     config, feed = TrainConfig(**settings), open_feed([data], threads=2)
     step = measure(config, feed, args.rounds, args.steps)
-    losses = compare_losses(config, feed, args.rounds, args.steps)
-    result = {
-        "machine": common.machine(),
-        "threads": torch.get_num_threads(),
-        "step": step,
-        "losses_s": losses,
-    }
+    result = {"machine": common.machine(), "threads": torch.get_num_threads(), "step": step}
     print(f"{args.model}, {args.size} px, batches of {args.batch_size}, {result['threads']} threads")
     print(f"{step['samples_per_s']:.1f} samples/s; on a cached batch {step['cached_samples_per_s']:.1f}")
     print(f"real over cached {step['real_over_cached']:.2f}; share of the step: waiting for data", end=" ")
-    print(f"{step['waiting']:.3f}, losses {step['losses']:.3f}, together {step['waiting_and_losses']:.3f}\n")
-    print(common.table(["losses", "ms"], [[name, f"{1000 * s:.0f}"] for name, s in losses.items()]))
+    print(f"{step['waiting']:.3f}, losses {step['losses']:.3f}, together {step['waiting_and_losses']:.3f}")
+    if args.losses:
+        result["losses_s"] = compare_losses(config, feed, args.rounds, args.steps)
+        rows = [[name, f"{1000 * seconds:.0f}"] for name, seconds in result["losses_s"].items()]
+        print("\n" + common.table(["losses", "ms"], rows))
     if args.choices:
         result["choices"] = compare_choices(settings, feed, args.rounds, args.steps)
         rows = [[name, f"{speed:.2f}"] for name, speed in result["choices"].items()]
