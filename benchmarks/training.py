@@ -2,7 +2,7 @@
 
     python benchmarks/training.py --data FOLDER                 # mdnet at 224 px, batches of 16
     python benchmarks/training.py --data FOLDER --losses        # and every preset of losses
-    python benchmarks/training.py --data FOLDER --choices       # and each option alone against the defaults
+    python benchmarks/training.py --data FOLDER --choices contiguous bf16 fused    # and options, one by one
 
 All ways run in one process and in turns, because speeds of a shared machine drift; every ratio is taken
 within one round, and the median of the rounds is printed. A step is that of `Trainer.train_step`: to floats,
@@ -115,12 +115,14 @@ def compare_losses(config: TrainConfig, feed: Callable, rounds: int, steps: int)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def compare_choices(config: dict, feed: Callable, rounds: int, steps: int) -> dict[str, float]:
+def compare_choices(
+    choices: list[str], config: dict, feed: Callable, rounds: int, steps: int
+) -> dict[str, float]:
     """How many times as fast as the defaults each choice is, on a cached batch."""
     ways = {"defaults": Steps(TrainConfig(**config), feed)}
-    for name, choice in CHOICES.items():
+    for name in choices:
         try:
-            ways[name] = Steps(TrainConfig(**{**config, **choice}), feed)
+            ways[name] = Steps(TrainConfig(**{**config, **CHOICES[name]}), feed)
             ways[name].take(3, real=False)  # compiling takes a minute
         except Exception as error:  # no compiler, no such number format: say so and go on
             print(f"{name} does not work here: {str(error).splitlines()[0]}")
@@ -140,7 +142,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=4, help="steps of each measurement")
     parser.add_argument("--losses", action="store_true", help="also time every preset of losses")
-    parser.add_argument("--choices", action="store_true", help="also compare layout, format and optimizer")
+    parser.add_argument(
+        "--choices", nargs="+", default=[], choices=CHOICES, help="compared with the defaults"
+    )
     args = parser.parse_args()
     data = args.data or Path(tempfile.mkdtemp()) / "data"
     if not (data / "dataset.json").exists():
@@ -158,7 +162,7 @@ def main() -> None:
         rows = [[name, f"{1000 * seconds:.0f}"] for name, seconds in result["losses_s"].items()]
         print("\n" + common.table(["losses", "ms"], rows))
     if args.choices:
-        result["choices"] = compare_choices(settings, feed, args.rounds, args.steps)
+        result["choices"] = compare_choices(args.choices, settings, feed, args.rounds, args.steps)
         rows = [[name, f"{speed:.2f}"] for name, speed in result["choices"].items()]
         print("\n" + common.table(["choice", "times as fast as the defaults"], rows))
     common.write_json(args.json, result)
