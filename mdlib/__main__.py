@@ -4,11 +4,12 @@ Each command is made from a config dataclass, so its options are the fields that
 command needs is imported when it runs: the list of commands and every usage error appear at once.
 """
 
+import argparse
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -136,29 +137,30 @@ def _sample(arguments: list[str]) -> None:
 def _train(arguments: list[str]) -> None:
     from mdlib.training.config import TrainConfig
 
-    config = _parse(TrainConfig, "train", arguments, PositionalRequiredArgs)
-    import torch
-
-    from mdlib.creation.live import is_recipe_only, open_stored_or_live
-    from mdlib.loading.loader import make_loader
+    config = _parse_with_recipe(TrainConfig, "train", arguments)
+    from mdlib.creation.feed import open_feed
     from mdlib.training.trainer import Trainer, new_model
 
-    sets = open_stored_or_live(config.data).split()
-    on_gpu = config.device != "cpu" and torch.cuda.is_available()
-    common = {
-        "batch_size": config.batch_size,
-        "shuffle": True,
-        "seed": config.seed,
-        "threads": config.workers,
-        "decode_on_device": on_gpu and is_recipe_only(config.data),  # a GPU composes faster than this machine
-    }
-    train = make_loader(sets["train"], drop_last=len(sets["train"]) >= config.batch_size, **common)
-    # Only looked at, never chosen by: what training saves is the network of its last step.
-    validation = make_loader(sets["new_both"], **common)
-    fitted = Trainer(config, new_model(config), lambda stage: (train, validation)).fit()
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    fitted = trainer.fit()
     _print_paths([fitted.run])
     if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
         sys.exit(STOPPED)
+
+
+def _lr_range(arguments: list[str]) -> None:
+    from mdlib.training.lr_range import LrRangeConfig, lr_range
+
+    config = _parse_with_recipe(LrRangeConfig, "lr-range", arguments)
+    from mdlib.creation.feed import open_feed
+    from mdlib.training.trainer import new_model
+    from mdlib.viewing.curves import write_lr_range
+
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    found = lr_range(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    print("the loss never fell" if found.suggestion is None else f"take --lr {found.suggestion:g}")
+    _print_paths(write_lr_range(config.run, found, config.as_json()))
 
 
 def _evaluate(arguments: list[str]) -> None:
@@ -203,6 +205,7 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "info": ("print what a data set holds; check its files", _info),
     "sample": ("write one sample of a data set as pictures", _sample),
     "train": ("train a network on a data set, or go on with it", _train),
+    "lr-range": ("try learning rates from small to large and suggest one", _lr_range),
     "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
     "predict": ("mask and depth of any two pictures of the same place", _predict),
 }
@@ -260,6 +263,28 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
 def _parse(config: type[Config], command: str, arguments: list[str], *markers: object) -> Config:
     """The config that the arguments describe. Exits with help (0) or with what is wrong in them (2)."""
     return tyro.cli(config, args=arguments, prog=f"python -m mdlib {command}", config=markers)
+
+
+def _parse_with_recipe(config: type[Config], command: str, arguments: list[str]) -> Config:
+    """As `_parse`, with the settings that `--recipe NAME` names as the defaults of all other options."""
+    from mdlib.training.recipes import RECIPES, recipe
+
+    chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--recipe", default="mdnet")
+    name = chooser.parse_known_args(arguments)[0].recipe
+    about = "how the network of this name was trained; options that are given go before it"
+    choice = Annotated[Literal[tuple(RECIPES)], arg(help=about)]
+    with_recipe = make_dataclass(config.__name__, [("recipe", choice, name)], bases=(config,), frozen=True)
+    with_recipe.__doc__ = config.__doc__
+    default = with_recipe(data=tyro.MISSING, **recipe(name))
+    chosen = tyro.cli(
+        with_recipe,
+        args=arguments,
+        prog=f"python -m mdlib {command}",
+        default=default,
+        config=(PositionalRequiredArgs,),
+    )
+    return config(**{field.name: getattr(chosen, field.name) for field in fields(config)})
 
 
 def _sentence(error: Exception) -> str:

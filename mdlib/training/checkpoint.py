@@ -81,7 +81,7 @@ class Checkpoints:
     def save(self, step: int, frozen: bytearray, state: dict[str, Any], metrics: bytes = b"") -> Path:
         """Write the checkpoint of `step`, read it back, then remove those that need not stay.
 
-        `frozen` are its tensors, see freeze.
+        `frozen` are its tensors, see file_image.
 
         Raises OSError, as on a full disk; then nothing is left of it, and the others stay.
         """

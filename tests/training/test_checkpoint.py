@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdlib.training.checkpoint import MANIFEST, METRICS, STATE, TENSORS, Checkpoints, read, replace_file
-from mdlib.training.freeze import freeze
+from mdlib.training.file_image import file_image
 
 resource = pytest.importorskip("resource")
 
@@ -21,7 +21,7 @@ def checkpoints(tmp_path) -> Checkpoints:
 
 def save(checkpoints: Checkpoints, step: int, score: float | None = None, run_id: str = "mine"):
     tensors = {"weight": torch.full((3, 5), float(step)), "count": torch.tensor(step)}
-    return checkpoints.save(step, freeze(tensors), {"run_id": run_id, "score": score}, b'{"step": 1}\n')
+    return checkpoints.save(step, file_image(tensors), {"run_id": run_id, "score": score}, b'{"step": 1}\n')
 
 
 def steps(checkpoints: Checkpoints) -> list[int]:
@@ -41,7 +41,7 @@ def test_what_was_saved_comes_back(checkpoints):
 
 def test_any_memory_layout_comes_back_with_its_values(checkpoints):
     weight = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    path = checkpoints.save(1, freeze({"weight": weight, "part": weight[:, 1:]}), {})
+    path = checkpoints.save(1, file_image({"weight": weight, "part": weight[:, 1:]}), {})
     assert torch.equal(read(path).tensors["weight"], weight)
     assert torch.equal(read(path).tensors["part"], weight[:, 1:])
 

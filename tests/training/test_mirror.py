@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mdlib.training.checkpoint import STATE, TENSORS, Checkpoints, read
-from mdlib.training.freeze import freeze
+from mdlib.training.file_image import file_image
 from mdlib.training.mirror import Mirror
 from mdlib.training.records import Records
 
@@ -41,7 +41,7 @@ def begin(mirror):
 
 def save(mirror, records, step, score=None):
     state = {"run_id": records.run_id, "score": score}
-    mirror.here.save(step, freeze({"weight": torch.full((1000,), float(step))}), state)
+    mirror.here.save(step, file_image({"weight": torch.full((1000,), float(step))}), state)
     mirror.wake()
 
 

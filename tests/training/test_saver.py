@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mdlib.training.checkpoint import Checkpoints
-from mdlib.training.freeze import freeze
+from mdlib.training.file_image import file_image
 from mdlib.training.saver import Saver, Snapshot
 
 
@@ -23,7 +23,7 @@ class Gate(Checkpoints):
 
 
 def snapshot(step: int, score: float | None = None) -> Snapshot:
-    return Snapshot(step, freeze({"weight": torch.full((2,), float(step))}), {"score": score}, b"")
+    return Snapshot(step, file_image({"weight": torch.full((2,), float(step))}), {"score": score}, b"")
 
 
 def steps(checkpoints: Checkpoints) -> list[int]:

@@ -12,6 +12,7 @@ from torch import nn
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
 from mdlib.training.checkpoint import Checkpoints, read
+from mdlib.training.stages import Stage
 
 
 def steps_saved(run) -> list[int]:
@@ -75,14 +76,14 @@ def test_a_finished_run_is_a_saved_model(reference):
     weight = next(iter(dict(model.named_parameters())))
     assert not torch.equal(checkpoint.tensors[f"average.{weight}"], checkpoint.tensors[f"model.{weight}"])
     config = json.loads((reference / "config.json").read_bytes())
-    assert (config["name"], config["step"], config["training"]["stages"]) == ("mdnet", 30, "32:0.8,48:0.2")
+    assert (config["name"], config["step"], config["training"]["stages"]) == ("mdnet", 30, "32:0.8,48:0.2:3")
 
 
 def test_metrics_have_losses_scores_and_both_stages(reference, metric_rows):
     rows = metric_rows(reference)
     losses = [row for row in rows if "losses" in row]
-    assert [row["step"] for row in losses] == [5, 10, 15, 20, 25, 30]
-    assert [row["stage"] for row in losses] == [0, 0, 0, 0, 1, 1]
+    assert [row["step"] for row in losses] == [5, 10, 15, 20, 24, 25, 30]  # no row mixes two stages
+    assert [row["stage"] for row in losses] == [0, 0, 0, 0, 0, 1, 1]
     assert {"mask_bce", "mask_dice", "depth_l1", "depth_gradient", "total"} == set(losses[0]["losses"])
     scores = [row for row in rows if "scores" in row]
     assert [row["step"] for row in scores] == [15, 30]
@@ -192,7 +193,7 @@ def test_a_bad_newest_checkpoint_is_named_and_the_one_before_taken(
         ({"batch_size": 8}, "batch_size 4 and cannot go on with 8"),
         ({"seed": 1}, "seed 0 and cannot go on with 1"),
         ({"optimizer": "sgd"}, "optimizer 'adamw' and cannot go on with 'sgd'"),
-        ({"stages": "", "size": 32}, "stages '32:0.8,48:0.2' and cannot go on with ''"),
+        ({"stages": "", "size": 32}, "stages '32:0.8,48:0.2:3' and cannot go on with ''"),
     ],
 )
 def test_what_cannot_change_is_an_error_that_names_both_values(
@@ -223,7 +224,7 @@ def test_a_run_goes_on_beyond_its_end_with_more_steps(fit, tmp_path, metric_rows
 
 
 def test_epochs_end_a_run(fit, loaders, tmp_path):
-    steps_per_epoch = len(loaders(None)[0])
+    steps_per_epoch = len(loaders(Stage(0, 32, 0, 1, 4))[0])
     assert fit(tmp_path, epochs=0.5, checks=0).step == round(0.5 * steps_per_epoch)
 
 

@@ -40,8 +40,9 @@ def loaders_for(config: TrainConfig, processes: int = 0, trace: Path | None = No
     common = {"shuffle": True, "seed": config.seed, "threads": config.workers, "workers": processes}
 
     def make_loaders(stage):
-        train = make_loader(sets["train"], config.batch_size, drop_last=True, **common)
-        check = make_loader(sets["new_both"], config.batch_size, **common)
+        own = {**common, "batch_size": stage.batch_size, "size": stage.size}
+        train = make_loader(sets["train"], drop_last=True, **own)
+        check = make_loader(sets["new_both"], **own)
         if trace is None:
             return train, check
         return Traced(train, f"stage {stage.index}", trace), Traced(check, "check", trace)

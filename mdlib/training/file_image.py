@@ -17,7 +17,7 @@ DTYPES = {
 }  # fmt: skip
 
 
-def freeze(tensors: Mapping[str, Tensor]) -> bytearray:
+def file_image(tensors: Mapping[str, Tensor]) -> bytearray:
     """The safetensors file of `tensors`, of any device and memory layout, in an order of its own."""
     # The largest numbers first: so each tensor begins where its kind of number may begin.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))

@@ -2,7 +2,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from mdlib.training.freeze import DTYPES, freeze
+from mdlib.training.file_image import DTYPES, file_image
 
 
 def every_kind() -> dict[str, torch.Tensor]:
@@ -23,7 +23,7 @@ def every_kind() -> dict[str, torch.Tensor]:
 
 def test_safetensors_reads_the_same_bits():
     tensors = every_kind()
-    read = safetensors.torch.load(bytes(freeze(tensors)))
+    read = safetensors.torch.load(bytes(file_image(tensors)))
     assert set(read) == set(tensors)
     for name, tensor in tensors.items():
         assert read[name].dtype == tensor.dtype
@@ -34,20 +34,20 @@ def test_safetensors_reads_the_same_bits():
 
 def test_the_same_tensors_give_the_same_bytes_in_any_order():
     tensors = every_kind()
-    assert freeze(tensors) == freeze(dict(reversed(tensors.items())))
+    assert file_image(tensors) == file_image(dict(reversed(tensors.items())))
 
 
 def test_later_changes_do_not_reach_it():
     weight = torch.zeros(4)
-    frozen = freeze({"weight": weight})
+    frozen = file_image({"weight": weight})
     weight += 1
     assert torch.equal(safetensors.torch.load(bytes(frozen))["weight"], torch.zeros(4))
 
 
 def test_no_tensors_are_a_file_too():
-    assert safetensors.torch.load(bytes(freeze({}))) == {}
+    assert safetensors.torch.load(bytes(file_image({}))) == {}
 
 
 def test_a_kind_of_number_that_no_state_has():
     with pytest.raises(KeyError):
-        freeze({"x": torch.zeros(2, dtype=torch.complex64)})
+        file_image({"x": torch.zeros(2, dtype=torch.complex64)})
