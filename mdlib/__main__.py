@@ -197,6 +197,18 @@ def _predict(arguments: list[str]) -> None:
     _print_paths(write_prediction(config.out, bg_img, fg_bg_img, prediction))
 
 
+def _summary(arguments: list[str]) -> None:
+    from mdlib.viewing.commands import SummaryConfig, summary_command
+
+    print(summary_command(_parse(SummaryConfig, "summary", arguments, PositionalRequiredArgs)), end="")
+
+
+def _draw(arguments: list[str]) -> None:
+    from mdlib.viewing.commands import DrawConfig, draw_command
+
+    print(draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)))
+
+
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "create": ("make a data set from rooms and cut-outs", _create),
     "cutout": ("cut objects out of photographs, for create --fg", _cutout),
@@ -208,6 +220,8 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "lr-range": ("try learning rates from small to large and suggest one", _lr_range),
     "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
     "predict": ("mask and depth of any two pictures of the same place", _predict),
+    "summary": ("print the layers of a network and what a prediction costs", _summary),
+    "draw": ("draw how a network calculates, or where it looks", _draw),
 }
 
 USAGE = """usage: python -m mdlib COMMAND ...

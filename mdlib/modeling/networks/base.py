@@ -26,13 +26,14 @@ class MaskDepth(NamedTuple):
 class MaskDepthNet(nn.Module):
     """Base of all networks: checks the two pictures, pads them, calls `predict`, crops the result.
 
-    A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it) and `parts`
-    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder"), and defines
-    `predict(bg, fg_bg) -> MaskDepth`.
+    A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it), `parts`
+    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder") and `cam_layers` (per
+    output the layer that Grad-CAM shows), and defines `predict(bg, fg_bg) -> MaskDepth`.
     """
 
     multiple: int = 1
     parts: dict[str, tuple[str, ...]] = {}
+    cam_layers: dict[str, str] = {}
 
     def __init__(self) -> None:
         super().__init__()

@@ -179,6 +179,7 @@ class MDNet(MaskDepthNet):
         "mask_decoder": ("mask_decoder",),
         "depth_decoder": ("depth_decoder",),
     }
+    cam_layers = {"mask": "mask_decoder.step8", "depth": "depth_decoder.step8"}
 
     def __init__(self) -> None:
         super().__init__()
