@@ -9,14 +9,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, PositionalRequiredArgs, arg
+from tyro.conf import OmitArgPrefixes, PositionalRequiredArgs, arg
 
 from mdlib import __version__
+from mdlib.options import EvaluateConfig, InfoConfig, PredictConfig, SampleConfig
 
 Config = TypeVar("Config")
 
@@ -24,67 +25,6 @@ Config = TypeVar("Config")
 # numbers that overflow in training, a worker or a GPU that ran out of memory.
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError)
 WRONG_INPUT, STOPPED = 2, 130
-
-
-@dataclass(frozen=True)
-class InfoConfig:
-    """Print the counts, sizes and statistics of a data set."""
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    check: bool = False
-    """also read every byte and compare the checksums"""
-
-
-@dataclass(frozen=True)
-class SampleConfig:
-    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
-    """which backgrounds and cut-outs: seen in training or not"""
-    index: int = 0
-    """number of the sample in this set"""
-    out: Path = Path("sample")
-    """folder for the pictures"""
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """Measure a network on rooms and objects that its training never saw, beside plain subtraction.
-
-    Writes the table as JSON and, beside it, as Markdown.
-    """
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    weights: Path
-    """run folder or saved model folder"""
-    json: Path = Path("evaluation.json")
-    """file for the result; the same name with .md gets the table"""
-    pairs: int | None = None
-    """pairs per set and condition; those of published tables (2,000 and 500) where it is not given"""
-    seed: int = 0
-    """seed of the pairs and the disturbances"""
-    batch_size: int = 32
-    """pairs measured at a time; changes no result"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where the network runs; auto takes a GPU if there is one"""
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
-
-    bg: Positional[Annotated[Path, arg(metavar="BG")]]
-    """picture of the empty background"""
-    fg_bg: Positional[Annotated[Path, arg(metavar="FG_BG")]]
-    """the same scene with something in it, same size"""
-    weights: Path
-    """run folder or saved model folder"""
-    out: Path = Path("prediction")
-    """folder for the pictures"""
 
 
 def _create(arguments: list[str]) -> None:
@@ -259,8 +199,8 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
     """Call the function of a command; an expected error becomes one sentence on stderr, unless `debug`."""
     try:
         command(arguments)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:  # which may say what is done and how to go on
+        print(str(stop) or "stopped", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # whoever read the output has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
