@@ -15,6 +15,7 @@ _TRIES = 16  # candidates drawn at a time
 _ROUNDS = 64
 _MARGIN = 0.01  # keeps the promised share inside although resizing blurs edges a little
 _FOOTING = 0.7  # share of an object's foot, inside the picture, that must be on visible floor
+TALLEST_M = 1.9  # of things of unknown height
 _SMALLEST = 0.08  # of the picture's height: far away, some objects would be a few pixels only
 
 
@@ -96,21 +97,28 @@ def _standing(draws: Draws, ground: Ground, outline: Outline, flip: np.ndarray, 
 
 
 def _cut_off(draws: Draws, ground: Ground, outline: Outline, flip: np.ndarray, rules: Rules) -> tuple:
-    """Candidates that stand on the floor and reach into the picture from beyond its left or right border.
-
-    A level floor has the same distance all along a row, also where the picture does not show it.
-    """
-    row, _, z, height = _on_floor(draws, ground, outline, rules)
+    """Candidates that stand on the floor beyond the left, right or lower border of the picture."""
+    height_m = outline.height_m or _likely_height_m(outline.aspect, draws.random())
+    pick = np.floor(draws.random(_TRIES) * len(ground.z)).astype(np.int64)
+    side, u, v = np.floor(4 * draws.random(_TRIES)), draws.random(_TRIES), draws.random(_TRIES)
+    below, bottom, wide = side >= 2, *ground.size
+    lowest = max(bottom, ground.row_of(rules.z_m[0]))  # where the floor is as near as allowed
+    row = np.where(below, bottom + np.floor(u * (lowest - bottom)).astype(np.int64), ground.rows[pick])
+    border = np.where(side == 0, 0, wide - 1)
+    column = np.where(below, np.floor(v * wide).astype(np.int64), border)
+    z = ground.z_at(row, column)
+    height = np.maximum(1, np.rint(ground.focal_px * height_m / z)).astype(np.int64)
     width = outline.width_px(height)
-    shown = 1 + np.floor(draws.random(_TRIES) * width).astype(np.int64)  # columns
-    x = np.where(draws.random(_TRIES) < 0.5, shown - width, ground.size[1] - shown)
+    left, right = outline.foot_span(flip)
+    shown = 1 + np.floor(v * width).astype(np.int64)  # columns
+    beside = np.where(side == 0, shown - width, wide - shown)
+    x = np.where(below, column - np.rint((left + right) / 2 * width - 0.5).astype(np.int64), beside)
     y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
     share = outline.share_inside(x, y, height, ground.size, flip)
-    left, right = outline.foot_span(flip)
     first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
-    footing = ground.floor_share(row, first, last)
-    beyond = (last <= 0) | (first >= ground.size[1])
-    fits = _right_size(z, height, ground, outline, rules) & (beyond | (footing >= _FOOTING))
+    footing = ground.floor_share(np.minimum(row, bottom - 1), first, last)
+    fits = below | (last <= 0) | (first >= wide) | (footing >= _FOOTING)
+    fits &= _right_size(z, height, ground, outline, rules)
     return x, y, height, z, np.where(fits, share, -1.0)
 
 
@@ -148,5 +156,5 @@ def _heights(area: tuple[float, float], ground: Ground, outline: Outline) -> tup
 def _likely_height_m(aspect: float, u: np.ndarray) -> np.ndarray:
     """A height for a thing of unknown size: upright shapes are people or lamps, wide ones furniture."""
     low = np.interp(aspect, [0.4, 1.0, 2.0], [1.4, 0.7, 0.4])
-    high = np.interp(aspect, [0.4, 1.0, 2.0], [1.9, 1.3, 0.9])
+    high = np.interp(aspect, [0.4, 1.0, 2.0], [TALLEST_M, 1.3, 0.9])
     return low + (high - low) * u

@@ -27,7 +27,7 @@ from mdlib.creation.sources import (
     room_background,
 )
 from mdlib.creation.teacher import locate
-from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.creation.workers import executor_of, give_back_memory, remove_stale, run_all
 from mdlib.loading.splits import group_duplicates
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -47,12 +47,11 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     out = Path(config.out)
     with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
-        if manifest.is_complete(out, config.recipe_only):
-            card.write_if_missing(out)
-            return out
         remove_stale(out)
         try:
-            if executor is not None:
+            if manifest.is_complete(out, config.recipe_only):
+                pass
+            elif executor is not None:
                 _make(config, out, executor, 1 << 30, progress)
             elif config.dask is not None:
                 with cluster_executor(config.dask, out, recipe.comment(out)) as own:
@@ -62,6 +61,7 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
                     _make(config, out, own, 2 * config.workers, progress)
         finally:
             remove_stale(out)
+        card.write_if_missing(out)  # when the workers are gone, with their memory
     return out
 
 
@@ -69,16 +69,8 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
     comment = recipe.comment(out)
     teacher = str(locate(config.teacher).folder) if config.depth_from == "teacher" else None
     if not (out / kept.NAME).exists():
-        backgrounds, cutouts = _sources(config, executor, at_once, progress)
-        facts = None
-        if teacher is not None:
-            asked = recipe.read(out)["teacher"]
-            run = partial(_run, executor, at_once, progress)
-            backgrounds, cutouts, facts = estimate(config, asked, teacher, backgrounds, cutouts, run)
-        scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
-        groups = group_duplicates(scenes), group_duplicates(things)
-        cutouts = prepare(config.preset, cutouts, backgrounds)
-        kept.write(out, comment, backgrounds, cutouts, groups, facts)
+        _keep_sources(config, out, teacher, executor, at_once, progress)
+        give_back_memory()
     sources = kept.KeptSources(out)
     if sources.comment != comment:
         raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
@@ -98,7 +90,21 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
             bar.update(fact["samples"] if fact["name"] in missing else 0)
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
     (out / card.NAME).unlink(missing_ok=True)  # of the recipe alone, where that was made first
-    card.write_if_missing(out)
+
+
+def _keep_sources(
+    config: CreateConfig, out: Path, teacher: str | None, executor: Executor, at_once: int, progress: bool
+) -> None:
+    """Read or draw backgrounds and cut-outs, and write them to `sources.zip`."""
+    backgrounds, cutouts = _sources(config, executor, at_once, progress)
+    facts = None
+    if teacher is not None:
+        asked = recipe.read(out)["teacher"]
+        run = partial(_run, executor, at_once, progress)
+        backgrounds, cutouts, facts = estimate(config, asked, teacher, backgrounds, cutouts, run)
+    groups = group_duplicates([b.rgb for b in backgrounds]), group_duplicates([_on_gray(c) for c in cutouts])
+    cutouts = prepare(config.preset, cutouts, backgrounds)
+    kept.write(out, recipe.comment(out), backgrounds, cutouts, groups, facts)
 
 
 def _sources(

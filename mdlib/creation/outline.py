@@ -1,5 +1,7 @@
 """What placing needs to know of backgrounds and cut-outs, as small tables with quick answers."""
 
+from functools import cached_property
+
 import numpy as np
 
 from mdlib.creation.sources import Background, Cutout
@@ -20,6 +22,22 @@ class Ground:
         self.rows, self.columns = np.nonzero(usable)
         self.z = background.z[self.rows, self.columns].astype(np.float64)
         self.floor_before = np.pad(np.cumsum(usable, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
+
+    @cached_property
+    def _plane(self) -> np.ndarray:
+        """The floor as (a, b, c): 1 / z = a * row + b * column + c, which holds for any plane."""
+        terms = np.stack([self.rows, self.columns, np.ones(len(self.z))], 1)
+        return np.linalg.lstsq(terms, 1.0 / self.z, rcond=None)[0]
+
+    def z_at(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Distance of the floor in metres, also where the picture ends before it; inf above the horizon."""
+        inverse = self._plane[0] * row + self._plane[1] * column + self._plane[2]
+        return 1.0 / np.maximum(inverse, 1e-9)
+
+    def row_of(self, z: float) -> int:
+        """The row at which the floor is z metres away, in the middle of the picture or below it."""
+        down, across, at_corner = self._plane
+        return int((1.0 / z - at_corner - across * self.size[1] / 2) / down) if down > 0 else 0
 
     def floor_share(self, row: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Share of the pixels left..right-1 of `row`, inside the picture, that are floor."""

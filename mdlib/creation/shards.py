@@ -14,14 +14,16 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, recipe, relative
-from mdlib.creation.placing import Ground, Outline, Placements, Rules, place_all, with_others
+from mdlib.creation.candidates import TALLEST_M, Rules
+from mdlib.creation.outline import Ground, Outline
+from mdlib.creation.placing import Placements, place_all, with_others
 from mdlib.creation.presets import Fits, rules_of
 from mdlib.creation.samples import Scene, composed, scene_of, stored_depth
-from mdlib.creation.sources import Background
+from mdlib.creation.sources import Background, Cutout
 from mdlib.creation.sprites import Sprite, make_sprite
 from mdlib.creation.statistics import Statistics
 from mdlib.creation.teacher import load
-from mdlib.creation.workers import stop_if_asked
+from mdlib.creation.workers import give_back_memory, stop_if_asked
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.shard_format import first_objects, read_objects
@@ -75,7 +77,9 @@ def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) 
 @lru_cache(maxsize=1)
 def _workshop(folder: str, comment: bytes, teacher: str | None) -> "Workshop":
     """The workshop of this process; another recipe (another comment) gets another one."""
-    return Workshop(Path(folder), teacher)
+    workshop = Workshop(Path(folder), teacher)
+    give_back_memory()
+    return workshop
 
 
 class Workshop:
@@ -88,15 +92,21 @@ class Workshop:
         self.asks_of_composites = (self.sources.teacher or {}).get("on") == "composite"
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
-        # Distance decides on sizes where there is depth; elsewhere they have a limit.
-        tallest = math.ceil(self.recipe["scale"][1] * self.recipe["size"][0])
-        tallest = tallest if self.recipe["depth"] == "none" and self.recipe["preset"] == "standard" else None
-        self.sprites: list[Sprite] = [make_sprite(c.rgba, c.relief, tallest) for c in cutouts]
         rules = Rules(scale=tuple(self.recipe["scale"]), min_inside=self.recipe["min_inside"])
         self.rules = rules_of(self.recipe["preset"], rules, tuple(self.recipe["size"]))
+        self.sprites: list[Sprite] = [make_sprite(c.rgba, c.relief, self._tallest_px(c)) for c in cutouts]
         self.flips = [False, True] if self.recipe["flip"] else [False]
         per_pair = len(self.flips) * self.recipe["placements"]
         self.digits = id_digits(len(self.sources.backgrounds), len(cutouts), per_pair)
+
+    def _tallest_px(self, cutout: Cutout) -> int | None:
+        """The greatest height that the cut-out gets in a picture; None where there is no telling."""
+        if self.recipe["preset"] != "standard":
+            return None
+        free = math.ceil(self.rules.scale[1] * self.recipe["size"][0])
+        focals = [entry["focal_px"] for entry in self.sources.backgrounds if entry["focal_px"] is not None]
+        nearest_px = max(focals, default=0.0) * (cutout.height_m or TALLEST_M) / self.rules.z_m[0]
+        return max(free if len(focals) < len(self.sources.backgrounds) else 0, math.ceil(nearest_px))
 
     def placements(self, number: int) -> Placements:
         """All placements on background `number`."""

@@ -1,8 +1,7 @@
 """The one protocol behind every number: frozen pairs, four sets, ten conditions, baselines beside."""
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.evaluation.measure import Model, Setting, measure
 from mdlib.evaluation.pairs import frozen_pairs
 from mdlib.loading.dataset import SceneDataset
+from mdlib.modeling.modes import evaluation_mode
 
 ALL_CONDITIONS = (*CONDITIONS, *UNSEEN, "empty")
 HEADLINE = "new_both"
@@ -65,7 +65,7 @@ def evaluate(
     device = torch.device(device or _device_of(model))
     setting = Setting(seed, batch_size, device, size, slow_pairs, process, progress)
     done: dict[tuple[str, int], dict[str, dict]] = {}
-    with _evaluation_mode(model), torch.inference_mode():
+    with evaluation_mode(model), torch.inference_mode():
         for (name, count), names in jobs.items():
             chosen = splits[name].subset(frozen_pairs(splits[name].bg, splits[name].fg, name, seed, count))
             if not len(chosen):
@@ -147,16 +147,3 @@ def _parameters(model: Model) -> int:
 def _device_of(model: Model) -> torch.device | str:
     first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return "cpu" if first is None else first.device
-
-
-@contextlib.contextmanager
-def _evaluation_mode(model: Model) -> Iterator[None]:
-    """Evaluation mode inside, afterwards every part in the mode that it was in (frozen parts differ)."""
-    modes = [(m, m.training) for m in model.modules()] if isinstance(model, nn.Module) else []
-    for module, _ in modes:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

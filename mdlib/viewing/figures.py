@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 
 DEPTH_COLOURS = "magma"
 DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
+HEAT_COLOURS = "inferno"
+HEAT_GAMMA = 0.7  # weak places stay visible
 UNKNOWN_RGB = (0.6, 0.6, 0.6)
 OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
 CELL_INCHES = 2.3
@@ -83,6 +85,25 @@ def panel(
     if with_depth and true_mask is not None:
         rows[1].append(None if true_depth is None else ("true depth", depth_colours(true_depth, limits)))
     return _grid(rows, bg_img.shape[0] / bg_img.shape[1], limits if with_depth else None)
+
+
+def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndarray]) -> Figure:
+    """The two pictures, and on the scene where the features lie that made each output as it is.
+
+    Pictures (H,W,3) uint8; cams: name of an output -> Grad-CAM (H,W), 0 to 1, as viewing.grad_cam gives it.
+    """
+    row = [("background", bg_img), ("scene", fg_bg_img)]
+    row += [(f"looked at for {name}", heat(fg_bg_img, cam)) for name, cam in cams.items()]
+    return _grid([row], bg_img.shape[0] / bg_img.shape[1], None)
+
+
+def heat(img: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """A gray version of the picture (H,W,3 uint8), coloured where `strength` (H,W, 0 to 1) is high."""
+    _check_same_size(img, strength, "strength")
+    gray = img.mean(axis=2, keepdims=True) * 0.6 + 255 * 0.2
+    strength = strength.astype(np.float64)
+    colour = colormaps[HEAT_COLOURS](0.4 + 0.6 * strength)[..., :3] * 255  # without the colours near black
+    return _to_uint8(gray + (colour - gray) * strength[..., None] ** HEAT_GAMMA)
 
 
 def sample_grid(samples: Sequence[dict[str, np.ndarray | None]]) -> Figure:

@@ -3,6 +3,7 @@
 Pictures are arrays (H,W,3 uint8 RGB), PIL images or paths; what comes back has their size.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,10 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from mdlib.loading.codec import read_picture
+from mdlib.modeling.modes import evaluation_mode
 from mdlib.modeling.networks.base import MIN_SIZE
 from mdlib.modeling.registry import WEIGHTS_NAME, load_model
+from mdlib.viewing.grad_cam import grad_cam
 
 Picture = np.ndarray | Image.Image | str | Path
 
@@ -47,17 +50,8 @@ class Predictor:
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None, max_side: int = MAX_SIDE_PX) -> "Predictor":
-        """Predictor with the network of a run folder or of a saved model folder.
-
-        Raises FileNotFoundError where there is none, or the run is not finished.
-        """
-        path = Path(path)
-        if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
-            raise FileNotFoundError(
-                f"{path} is a run that is not finished, its network was not saved yet: give the same train "
-                f"command again to go on"
-            )
-        return cls(load_model(path), device, max_side)
+        """Predictor with the network of a run folder or of a saved model folder; see `load_network`."""
+        return cls(load_network(path), device, max_side)
 
     def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
         """Mask and depth of the scene `fg_bg`, whose empty background is `bg`.
@@ -65,6 +59,26 @@ class Predictor:
         Raises ValueError for two pictures of different size, pictures with a side under 16 pixels, and
         anything that is no picture; FileNotFoundError for a path without file.
         """
+        pair, size = self._inputs(bg, fg_bg)
+        with evaluation_mode(self.model), torch.inference_mode():
+            mask_logits, depth = self.model(*pair)
+        mask = _to_array(mask_logits.sigmoid(), size)
+        return Prediction(mask, None if depth is None else _to_array(depth, size))
+
+    def grad_cam(
+        self, bg: Picture, fg_bg: Picture, layers: Mapping[str, str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Where the network looks for "mask" and "depth": (H,W) float32, 0 to 1; see viewing.grad_cam.
+
+        layers: output -> name of a layer, by default the network's own choice.
+        """
+        pair, size = self._inputs(bg, fg_bg)
+        return {name: _to_array(cam, size) for name, cam in grad_cam(self.model, *pair, layers).items()}
+
+    def _inputs(
+        self, bg: Picture, fg_bg: Picture
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
+        """Both pictures as the network gets them, (1,3,h,w) each, and the size (H, W) that they had."""
         bg_img, fg_bg_img = as_picture(bg, "bg"), as_picture(fg_bg, "fg_bg")
         _check_sizes(bg_img, fg_bg_img)
         size = bg_img.shape[:2]
@@ -72,21 +86,21 @@ class Predictor:
         pair = torch.stack([_to_tensor(bg_img), _to_tensor(fg_bg_img)]).to(self.device)  # (2,3,H,W)
         if inner != size:
             pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
-        mask_logits, depth = self._run(pair[:1], pair[1:])
-        mask = _to_array(mask_logits.sigmoid(), size)
-        return Prediction(mask, None if depth is None else _to_array(depth, size))
+        return (pair[:1], pair[1:]), size
 
-    def _run(self, bg: torch.Tensor, fg_bg: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The network in eval mode, which is given back as it was."""
-        modes = {module: module.training for module in self.model.modules()}
-        self.model.eval()
-        try:
-            with torch.inference_mode():
-                out = self.model(bg, fg_bg)
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-        return out.mask_logits, out.depth
+
+def load_network(path: str | Path) -> nn.Module:
+    """The network of a run folder or of a saved model folder, on the CPU and in evaluation mode.
+
+    Raises FileNotFoundError where there is none, or the run is not finished.
+    """
+    path = Path(path)
+    if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
+        raise FileNotFoundError(
+            f"{path} is a run that is not finished, its network was not saved yet: give the same train "
+            f"command again to go on"
+        )
+    return load_model(path)
 
 
 def as_picture(picture: Picture, name: str = "picture") -> np.ndarray:

@@ -70,7 +70,9 @@ def assert_same(batch: dict, expected: dict[str, np.ndarray], rows: np.ndarray) 
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"encoding": "fast"}, {"feather_px": 1.0}], ids=["exact", "fast", "soft"]
+    "options",
+    [{}, {"encoding": "fast"}, {"feather_px": 1.0}, {"objects": 3, "shadow": True}],
+    ids=["exact", "fast", "soft", "several"],
 )
 def test_rooms_are_composed_as_they_are_before_encoding(tmp_path, options):
     out = quiet(tmp_path / "set", rooms=3, props=4, placements=3, size=64, recipe_only=True, **options)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,13 +27,14 @@ class MaskDepth(NamedTuple):
 class MaskDepthNet(nn.Module):
     """Base of all networks: checks the two pictures, pads them, calls `predict`, crops the result.
 
-    A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it) and `parts`
-    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder"), and defines
-    `predict(bg, fg_bg) -> MaskDepth`.
+    A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it), `parts`
+    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder") and `cam_layers` (per
+    output the layer that Grad-CAM shows), and defines `predict(bg, fg_bg) -> MaskDepth`.
     """
 
     multiple: int = 1
     parts: dict[str, tuple[str, ...]] = {}
+    cam_layers: dict[str, str] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,8 +117,17 @@ def check_pictures(bg: Tensor, fg_bg: Tensor) -> None:
 def pad_to(picture: Tensor, multiple: int) -> Tensor:
     """Repeat the bottom row and right column of (B, C, H, W) until H and W are multiples of `multiple`."""
     height, width = picture.shape[-2:]
-    # No shortcut for "nothing to pad": a branch on the size would pin the size when the graph is exported.
-    return F.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    below, right = -height % multiple, -width % multiple
+    # A graph that is exported always pads: a branch on the size would pin the size.
+    if not torch.compiler.is_compiling() and not below and not right:
+        return picture  # F.pad would copy it
+    return F.pad(picture, (0, right, 0, below), mode="replicate")
+
+
+def quarters(x: Tensor) -> list[Tensor]:
+    """The four pixels of every 2 x 2 block, row by row: (..., H, W) -> four (..., H/2, W/2), views."""
+    blocks = x.unflatten(-2, (-1, 2)).unflatten(-1, (-1, 2))  # (..., H/2, 2, W/2, 2)
+    return [blocks[..., dy, :, dx] for dy in (0, 1) for dx in (0, 1)]
 
 
 def conv_bn(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

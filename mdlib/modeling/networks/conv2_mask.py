@@ -23,6 +23,7 @@ class Conv2Mask(MaskDepthNet):
 
     multiple = 4
     parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",)}
+    cam_layers = {"mask": "encoder.4"}
 
     def __init__(self) -> None:
         super().__init__()

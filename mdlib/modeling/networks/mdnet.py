@@ -23,6 +23,7 @@ from mdlib.modeling.networks.base import (
     conv_bn_relu,
     init_convs,
     init_head,
+    quarters,
     upsample,
 )
 
@@ -37,6 +38,11 @@ def halves(both: Tensor) -> tuple[Tensor, Tensor]:
     """(2B, ...) -> what belongs to `bg` and what to `fg_bg`, (B, ...) each."""
     batch = both.shape[0] // 2  # not chunk(2), which pins the batch size when the graph is exported
     return both[:batch], both[batch:]
+
+
+def unshuffle(x: Tensor) -> Tensor:
+    """F.pixel_unshuffle(x, 2), which is four times slower on a CPU: (B, C, H, W) -> (B, 4 C, H/2, W/2)."""
+    return torch.stack(quarters(x), 2).flatten(1, 2)
 
 
 class Residual(nn.Module):
@@ -73,15 +79,17 @@ class Compare(nn.Module):
 
 def local_similarity(query: Tensor, key: Tensor, radius: int) -> Tensor:
     """Cosine of each query (B, C, h, w) with the keys up to `radius` away -> (B, (2 radius + 1)^2, h, w)."""
-    height, width = query.shape[-2:]
-    # Channels last is what the convolutions want; these sums over channels are 5 times slower in it.
-    query, key = query.contiguous(), key.contiguous()
-    query = F.normalize(query, dim=1, eps=1e-6)
-    key = F.pad(F.normalize(key, dim=1, eps=1e-6), (radius,) * 4)  # outside of the picture: similarity 0
-    shifts = range(2 * radius + 1)
-    return torch.stack(
-        [(query * key[..., dy : dy + height, dx : dx + width]).sum(1) for dy in shifts for dx in shifts], 1
-    )
+    width, shifts = query.shape[-1], 2 * radius + 1
+    query, key = (F.normalize(x, dim=1, eps=1e-6).permute(0, 2, 3, 1) for x in (query, key))  # (B, h, w, C)
+    key = F.pad(key, (0, 0, *(radius,) * 4))  # outside of the picture: similarity 0
+    similar = []
+    for dy in range(shifts):
+        # Each place of a row with each of the row `dy` below: more than is needed, but a matrix product.
+        rows = query @ key[:, dy : dy + query.shape[1]].transpose(2, 3)  # (B, h, w, w + 2 radius)
+        # Needed are the diagonals x -> x + dx. In rows one entry longer they stand below each other.
+        skewed = F.pad(rows.flatten(2), (0, width)).unflatten(2, (width, -1))
+        similar.append(skewed[..., :shifts])
+    return torch.cat(similar, 3).permute(0, 3, 1, 2)
 
 
 class Context(nn.Module):
@@ -179,6 +187,7 @@ class MDNet(MaskDepthNet):
         "mask_decoder": ("mask_decoder",),
         "depth_decoder": ("depth_decoder",),
     }
+    cam_layers = {"mask": "mask_decoder.step8", "depth": "depth_decoder.step8"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,19 +213,19 @@ class MDNet(MaskDepthNet):
         init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
         init_head(self.depth_decoder.head)
         nn.init.normal_(self.depth_decoder.detail.weight, std=0.01)
+        self.to(memory_format=torch.channels_last)  # as the features: else each call would rearrange them
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
-        bg, original, fg_bg = (2 * x - 1 for x in (align(bg, fg_bg), bg, fg_bg))
+        aligned = align(bg, fg_bg)
+        # Where the alignment failed, the original is the better witness: the last layers see both.
+        seen = [2 * fg_bg - 1, 2 * aligned - 1, 2 * (fg_bg - aligned).abs(), 2 * (fg_bg - bg).abs()]
+        blocks = unshuffle(torch.cat(seen, 1))  # (B, 4 * 12, H/2, W/2)
         # In this memory layout convolutions are fastest.
-        both = torch.cat([bg, fg_bg]).contiguous(memory_format=torch.channels_last)
+        both = torch.cat(seen[1::-1]).contiguous(memory_format=torch.channels_last)
         scales = []
         for encode, compare in zip(self.encoder, self.compare, strict=True):
             both = encode(both)
             scales.append(compare(*halves(both)))
         scales[-1] = self.context(scales[-1])
-        # Where the alignment failed, the original is the better witness: the last layers see both.
-        fg_bg, bg, original = (F.pixel_unshuffle(x, 2) for x in (fg_bg, bg, original))  # (B, 12, H/2, W/2)
-        blocks = torch.cat([fg_bg, bg, (fg_bg - bg).abs(), (fg_bg - original).abs()], 1)
-        blocks = blocks.contiguous(memory_format=torch.channels_last)
         mask_logits, mask_features = self.mask_decoder(scales, blocks)
         return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))

@@ -17,6 +17,7 @@ class UNetShared(MaskDepthNet):
 
     multiple = 8
     parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
+    cam_layers = {"mask": "encoder.steps.3", "depth": "encoder.steps.3"}
 
     def __init__(self) -> None:
         super().__init__()

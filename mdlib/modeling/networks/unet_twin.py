@@ -30,6 +30,7 @@ class UNetTwin(MaskDepthNet):
 
     multiple = 16
     parts = {"mask_decoder": ("mask_net",), "depth_decoder": ("depth_net",)}
+    cam_layers = {"mask": "mask_net.encoder.steps.4", "depth": "depth_net.encoder.steps.4"}
 
     def __init__(self) -> None:
         super().__init__()

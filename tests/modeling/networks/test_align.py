@@ -101,7 +101,8 @@ def test_colours_by_hand():
 def test_solve_equals_linalg():
     a = torch.rand(4, 6, 9, generator=torch.Generator().manual_seed(0))
     matrix, right = a @ a.transpose(1, 2) + 0.1 * torch.eye(6), torch.rand(4, 6)
-    torch.testing.assert_close(solve(matrix, right), torch.linalg.solve(matrix, right), atol=1e-4, rtol=1e-4)
+    augmented = torch.cat([matrix, right[..., None]], 2)
+    torch.testing.assert_close(solve(augmented), torch.linalg.solve(matrix, right), atol=1e-4, rtol=1e-4)
 
 
 def test_warp_by_whole_pixels():
@@ -109,7 +110,11 @@ def test_warp_by_whole_pixels():
     torch.testing.assert_close(moved(picture, 3, -2)[..., 2:, :-3], picture[..., :-2, 3:], atol=1e-4, rtol=0)
 
 
-def test_levels_divide_the_sizes_that_mdnet_pads_to():
+def test_levels_are_those_of_the_pyramid_and_divide_the_sizes_that_mdnet_pads_to():
     from mdlib.modeling.networks.mdnet import MDNet
 
-    assert all(MDNet.multiple % factor == 0 for factor, _ in module.LEVELS)
+    pictures = torch.stack([room(1), room(2)])
+    for pair, (factor, _) in zip(module.pyramid(pictures), module.LEVELS, strict=True):
+        expected = F.avg_pool2d(pictures.flatten(0, 1), factor).unflatten(0, (2, -1))
+        torch.testing.assert_close(pair, expected)
+        assert MDNet.multiple % factor == 0
