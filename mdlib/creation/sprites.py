@@ -83,8 +83,15 @@ def _sizes(layers: torch.Tensor, tallest_px: int | None) -> list[torch.Tensor]:
     if tallest_px is not None:
         enough = [k for k, (h, w) in enumerate(shapes) if h > tallest_px and w > tallest_px * width / height]
         shapes = shapes[max(enough, default=0) :]
-    smaller = [F.interpolate(layers[None], shape, mode="bilinear", antialias=True)[0] for shape in shapes]
-    return [layers if x.shape == layers.shape else x for x in smaller]
+    return [layers if shape == (height, width) else _shrunk(layers, shape) for shape in shapes]
+
+
+def _shrunk(layers: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Light and alpha averaged over the new pixels; relief as it is at their centres."""
+    averaged = F.interpolate(layers[None, :4], shape, mode="bilinear", antialias=True)[0]
+    if len(layers) == 4:
+        return averaged
+    return torch.cat([averaged, F.interpolate(layers[None, 4:], shape, mode="bilinear")[0]])
 
 
 def _clean_edges(colour: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

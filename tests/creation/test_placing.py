@@ -10,7 +10,7 @@ from mdlib.creation.candidates import Rules, draw
 from mdlib.creation.compose import compose
 from mdlib.creation.draws import Draws, row_seeds
 from mdlib.creation.outline import Ground, Outline
-from mdlib.creation.placing import COLUMNS, Placements, place_all
+from mdlib.creation.placing import COLUMNS, Placements, place_all, with_others
 from mdlib.creation.sources import Background, Cutout
 from mdlib.creation.sprites import make_sprite
 
@@ -210,3 +210,30 @@ def test_the_table_has_ids_of_fixed_width_and_keeps_every_value():
     np.testing.assert_allclose(table[:, 7], placed.z_m, atol=0.0005)
     unknown = place_all(3, 1, Ground(photograph()), [Outline(cutout(1))], [False], 2, Rules())
     assert unknown.to_csv(6, 4, 4).decode().split("\n")[1].split(",")[7] == ""
+
+
+def test_other_objects_join_a_sample_and_change_nothing_of_the_main_one():
+    ground, outlines = Ground(room()), [Outline(cutout(i)) for i in range(5)]
+    main = place_all(3, 1, ground, outlines, [False, True], 30, Rules())
+    placed = with_others(main, 3, ground, outlines, [False, True], Rules())
+    first = np.unique(placed.sample, return_index=True)[1]
+    assert (np.diff(placed.sample) >= 0).all()
+    for name in ("sample", "bg", "fg", "flip", "x_px", "y_px", "scale", "z_m", "seed"):
+        np.testing.assert_array_equal(getattr(placed[first], name), getattr(main, name))
+    count = np.bincount(placed.sample - placed.sample[0])
+    assert np.bincount(count).tolist()[0] == 0 and (np.abs(np.bincount(count)[1:] - 100) < 35).all()
+    other = np.setdiff1d(np.arange(len(placed)), first)
+    assert (placed.fg[other] != main.fg[placed.sample[other] - main.sample[0]]).all()
+    assert np.bincount(placed.fg[other], minlength=5).min() > 30 and 0.4 < placed.flip[other].mean() < 0.6
+    height = placed.height_px(ground.size[0])
+    for i in other[::23]:
+        outline = outlines[placed.fg[i]]
+        again = drawn_once(int(placed.seed[i]), ground, outline, bool(placed.flip[i]), Rules())
+        assert again[:3] == (placed.x_px[i], placed.y_px[i], height[i])
+    assert with_others(main, 1, ground, outlines, [False], Rules()) is main
+
+
+def test_a_single_cutout_can_stand_beside_itself():
+    ground, outlines = Ground(photograph()), [Outline(cutout(1))]
+    main = place_all(3, 0, ground, outlines, [False], 20, Rules())
+    assert len(with_others(main, 4, ground, outlines, [False], Rules())) > 30
