@@ -7,7 +7,7 @@ WORKERS ?= 2
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help env demo picture test test-full lint clean
+.PHONY: help env demo picture gallery test test-full lint clean
 
 help:
 	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-full  all tests, also the slow ones"
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
+	@echo "make gallery    the picture of rooms and props in assets/"
 	@echo "make clean      remove everything that was built here, .venv and demo/ too"
 
 env: $(VENV)/.installed
@@ -43,6 +44,9 @@ demo: env
 picture: demo
 	@cp $(DEMO)/prediction/panel.png assets/panel.png
 	@echo "assets/panel.png"
+
+gallery: env
+	@$(PY) benchmarks/gallery.py
 
 test: env
 	@$(PYTEST) -m "not slow"

@@ -18,7 +18,6 @@ requires = [
     "ipywidgets>=7.7.1",
     "gdown>=5.2",
     "requests>=2.28",
-    "requests>=2.28",
     "torchsummary>=1.5",
     "torchviz>=0.0.2",
     "accelerate>=1.0",
@@ -41,6 +40,7 @@ extras = {
 extras["test"] = [
     *extras["train"],
     *extras["dask"],
+    *extras["teacher"],
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -1,15 +1,18 @@
 """How fast creation writes samples, beside the plain way and the limit that encoding sets.
 
-    python benchmarks/create.py --bg BG_DIR --fg FG_DIR
-    python benchmarks/create.py            # drawn rooms and props, with depth
+    python benchmarks/create.py --bg BG_DIR --fg FG_DIR --fg-mask MASK_DIR
+    python benchmarks/create.py                     # drawn rooms and props, with depth
+    python benchmarks/create.py --full --data DIR   # 400,000 samples at 224 px, killed twice on the way
 
 Three measurements in one run, because the speed of shared machines drifts:
-  create   the whole command: start of the workers, sources, near-duplicates, shards, checksums
+  create   the whole command: start of the workers, sources, near-duplicates, shards, checksums, card; and
+           the part of it after each worker has finished its first shard
   encode   only the encoding of composed samples in memory, on as many processes: the limit
-  plain    one process; per sample both files are opened with PIL, pasted, and saved through zipfile
+  plain    one process; per sample the files are opened with PIL, pasted, and saved through zipfile; no depth
 """
 
 import io
+import json
 import os
 import random
 import tempfile
@@ -20,15 +23,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from common import machine, write_json
 from PIL import Image
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.kept import KeptSources
+from mdlib.creation.manifest import NAME
+from mdlib.creation.samples import composed, scene_of
 from mdlib.creation.shards import Workshop
 from mdlib.creation.workers import executor_of
 from mdlib.loading import codec
 
-SECONDS = 4.0
+SECONDS = 5.0
+FULL = {"backgrounds": 100, "props": 100, "placements": 20, "size": 224, "encoding": "fast"}
 
 
 @dataclass
@@ -39,40 +46,86 @@ class Config:
     """Folder of backgrounds; without one, rooms are drawn."""
     fg: Path | None = None
     """Folder of cut-outs; without one, props are drawn."""
-    backgrounds: int = 8
-    """Use the first so many backgrounds."""
-    props: int = 40
-    """Draw so many objects where there is no folder of cut-outs."""
-    placements: int = 6
-    size: int = 160
+    fg_mask: Path | None = None
+    """Folder of their masks."""
+    backgrounds: int | None = None
+    """Use the first so many backgrounds; by default 40 (100 with --full)."""
+    props: int | None = None
+    """Draw so many objects where there is no folder of cut-outs; by default 40 (100)."""
+    placements: int | None = None
+    """By default 6 (20)."""
+    size: int | None = None
+    """By default 160 (224)."""
+    encoding: str | None = None
+    """By default exact (fast)."""
     workers: int = 2
-    encoding: str = "exact"
+    full: bool = False
+    """Instead, make a whole data set of rooms and props with the command of every day, and kill all of its
+    processes on the way."""
+    kills: int = 2
+    """How often, with --full."""
+    data: Path | None = None
+    """Folder for the data set of --full, which is kept; by default one that is removed afterwards."""
+    json: Path | None = None
+    """Write all numbers to this file."""
+
+    def __post_init__(self):
+        usual = {"backgrounds": 40, "props": 40, "placements": 6, "size": 160, "encoding": "exact"}
+        for name, value in (FULL if self.full else usual).items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
 
 
 def main(config: Config) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "set"
-        made = CreateConfig(
-            out=out, bg=_first(config, Path(folder)), rooms=0 if config.bg else config.backgrounds,
-            fg=config.fg, props=0 if config.fg else config.props, placements=config.placements,
-            size=config.size, workers=config.workers, encoding=config.encoding,
-        )  # fmt: skip
-        start = time.perf_counter()
-        create(made)
-        seconds = time.perf_counter() - start
-        written = list(out.glob("shard-*.zip"))
-        samples = sum(_count(path) for path in written)
-        size = sum(path.stat().st_size for path in written) / samples
-        with executor_of(config.workers) as executor:
-            limit = _encode_only(executor, config.workers, out)
-        plain = _plain(out, Path(folder), config.size)
-    ours = samples / seconds
-    print(f"{config.size} px, {config.encoding}, {config.workers} workers, {os.cpu_count()} cores")
-    each = f"{samples:,} samples in {seconds:.1f} s, {size / 1000:.1f} kB each"
-    print(f"create   {ours:8.0f} samples/s   ({each})")
-    print(f"encode   {limit:8.0f} samples/s   create reaches {ours / limit:.2f} of it")
-    print(f"plain    {plain:8.0f} samples/s   create is {ours / plain:.1f} times as fast")
+        if config.full:
+            from create_full import run
+
+            result = run(config, config.data or Path(folder) / "set")
+        else:
+            result = compare(config, Path(folder))
+    write_json(config.json, {"machine": machine(), **result})
+
+
+def compare(config: Config, folder: Path) -> dict:
+    """Create, encode and plain, one after the other."""
+    out = folder / "set"
+    made = CreateConfig(
+        out=out, bg=_first(config, folder), rooms=0 if config.bg else config.backgrounds,
+        fg=config.fg, fg_mask=config.fg_mask, props=0 if config.fg else config.props,
+        placements=config.placements, size=config.size, workers=config.workers, encoding=config.encoding,
+    )  # fmt: skip
+    start = time.time()
+    create(made)
+    seconds = time.time() - start
+    shards = json.loads((out / NAME).read_text())["shards"]
+    samples = sum(shard["samples"] for shard in shards)
+    size = sum(shard["bytes"] for shard in shards) / samples
+    steady, begin = _steady(out, shards, config.workers)
+    with executor_of(config.workers) as executor:
+        limit = _encode_only(executor, config.workers, out)
+    plain = _plain(config, out, folder)
+    whole = samples / seconds
+    print(f"{config.size} px, {config.encoding}, {config.workers} workers, {machine()}")
+    print(f"create   {steady:7.0f} samples/s after the first {begin - start:.1f} s; {whole:.0f} with them")
+    print(f"         ({samples:,} samples in {seconds:.1f} s, {size / 1000:.1f} kB each)")
+    print(f"encode   {limit:7.0f} samples/s: create reaches {steady / limit:.2f} of it ({whole / limit:.2f})")
+    print(
+        f"plain    {plain:7.0f} samples/s: create is {steady / plain:.1f} times as fast ({whole / plain:.1f})"
+    )
+    return {
+        "samples": samples, "seconds": seconds, "start_up_s": begin - start, "bytes_per_sample": size,
+        "steady": steady, "whole": whole, "encode": limit, "plain": plain, "size": config.size,
+        "encoding": config.encoding, "workers": config.workers,
+    }  # fmt: skip
+
+
+def _steady(out: Path, shards: list[dict], workers: int) -> tuple[float, float]:
+    """Samples per second from the time when each worker has finished a shard, and that time."""
+    done = sorted((os.stat(out / shard["name"]).st_mtime, shard["samples"]) for shard in shards)
+    begin, end = done[workers - 1][0], done[-1][0]
+    return sum(samples for _, samples in done[workers:]) / (end - begin), begin
 
 
 def _first(config: Config, folder: Path) -> Path | None:
@@ -85,11 +138,6 @@ def _first(config: Config, folder: Path) -> Path | None:
     return folder / "bg"
 
 
-def _count(path: Path) -> int:
-    with zipfile.ZipFile(path) as shard:
-        return sum(name.startswith("mask/") for name in shard.namelist())
-
-
 def _encode_only(executor: Executor, workers: int, folder: Path) -> float:
     """Samples encoded per second by all workers together."""
     [future.result() for future in [executor.submit(_encode, str(folder), 0.1) for _ in range(workers)]]
@@ -100,38 +148,36 @@ def _encode_only(executor: Executor, workers: int, folder: Path) -> float:
 
 def _encode(folder: str, seconds: float) -> float:
     workshop = Workshop(Path(folder))
-    members = [
-        (name, codec.decode(data)) for name, data in _some_members(workshop) if name[:2] in ("fg", "ma", "de")
-    ]
+    placements = workshop.placements(0)
+    some = placements[np.unique(np.linspace(0, len(placements) - 1, 64).astype(int))]
+    scene = scene_of([workshop.sources.background(0)], workshop.recipe)
+    batch, _ = composed(workshop.recipe, workshop.sprites, scene.expand(len(some)), some)
+    imgs = {"fg_bg": batch["fg_bg"].permute(0, 2, 3, 1).numpy(), "mask": batch["mask"][:, 0].numpy()}
+    if "depth" in batch:
+        imgs["depth"] = batch["depth"][:, 0].numpy()
+    png = {"mask", "depth"} if workshop.recipe["encoding"] == "exact" else {"mask"}
     quality = workshop.recipe["jpeg_quality"]
     rounds, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        for name, img in members:
-            codec.encode_png(img) if name.endswith("png") else codec.encode_jpeg(img, quality)
+        for k in range(len(some)):
+            for kind, pictures in imgs.items():
+                codec.encode_png(pictures[k]) if kind in png else codec.encode_jpeg(pictures[k], quality)
         rounds += 1
-    return rounds * sum(name.startswith("mask") for name, _ in members) / (time.perf_counter() - start)
+    return rounds * len(some) / (time.perf_counter() - start)
 
 
-def _some_members(workshop: Workshop) -> list[tuple[str, bytes]]:
-    from mdlib.creation.statistics import Statistics
-
-    placements = workshop.placements(0)
-    some = placements[np.unique(np.linspace(0, len(placements) - 1, 64).astype(int))]
-    return list(workshop.samples(workshop.sources.background(0), some, Statistics()))
-
-
-def _plain(data: Path, folder: Path, size: int) -> float:
-    """The loop that one writes first: nothing cached, nothing shared; no depth."""
-    sources = KeptSources(data)
-    for i in range(len(sources.backgrounds)):
-        Image.fromarray(sources.background(i).rgb).save(folder / f"bg{i}.jpg", quality=95)
-    for i in range(len(sources.cutouts)):
-        Image.fromarray(sources.cutout(i).rgba).save(folder / f"fg{i}.png")
-    rng, done, start = random.Random(0), 0, time.perf_counter()
+def _plain(config: Config, data: Path, folder: Path) -> float:
+    """The loop that one writes first: nothing cached, nothing shared."""
+    backgrounds, cutouts, masks = _plain_files(config, data, folder)
+    rng, done, start, size = random.Random(0), 0, time.perf_counter(), config.size
     with zipfile.ZipFile(folder / "plain.zip", "w") as archive:
         while time.perf_counter() - start < SECONDS:
-            bg = Image.open(folder / f"bg{rng.randrange(len(sources.backgrounds))}.jpg").convert("RGB")
-            fg = Image.open(folder / f"fg{rng.randrange(len(sources.cutouts))}.png")
+            bg = Image.open(rng.choice(backgrounds)).convert("RGB")
+            number = rng.randrange(len(cutouts))
+            fg = Image.open(cutouts[number])
+            if masks is not None:
+                fg = fg.convert("RGB")
+                fg.putalpha(Image.open(masks[number]).convert("L").resize(fg.size))
             height = int(rng.uniform(0.25, 0.9) * size)
             fg = fg.resize((max(1, fg.width * height // fg.height), height), Image.Resampling.BILINEAR)
             place = rng.randrange(-fg.width // 2, size), rng.randrange(-fg.height // 2, size)
@@ -148,6 +194,22 @@ def _plain(data: Path, folder: Path, size: int) -> float:
                 archive.writestr(name, buffer.getvalue())
             done += 1
     return done / (time.perf_counter() - start)
+
+
+def _plain_files(
+    config: Config, data: Path, folder: Path
+) -> tuple[list[Path], list[Path], list[Path] | None]:
+    """The files to open: those given, or what was drawn, saved as files."""
+    sources = KeptSources(data)
+    backgrounds = sorted((folder / "bg").iterdir()) if config.bg else []
+    cutouts = sorted(config.fg.iterdir()) if config.fg else []
+    for i in range(0 if backgrounds else len(sources.backgrounds)):
+        backgrounds.append(folder / f"bg{i}.jpg")
+        Image.fromarray(sources.background(i).rgb).save(backgrounds[-1], quality=95)
+    for i in range(0 if cutouts else len(sources.cutouts)):
+        cutouts.append(folder / f"fg{i}.png")
+        Image.fromarray(sources.cutout(i).rgba).save(cutouts[-1])
+    return backgrounds, cutouts, sorted(config.fg_mask.iterdir()) if config.fg_mask else None
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@ Each command is made from a config dataclass, so its options are the fields that
 command needs is imported when it runs: the list of commands and every usage error appear at once.
 """
 
+import argparse
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, PositionalRequiredArgs, arg
+from tyro.conf import OmitArgPrefixes, PositionalRequiredArgs, arg
 
 from mdlib import __version__
+from mdlib.options import EvaluateConfig, InfoConfig, PredictConfig, SampleConfig
 
 Config = TypeVar("Config")
 
@@ -25,71 +27,20 @@ EXPECTED_ERRORS = (ValueError, OSError, ImportError, ArithmeticError, RuntimeErr
 WRONG_INPUT, STOPPED = 2, 130
 
 
-@dataclass(frozen=True)
-class InfoConfig:
-    """Print the counts, sizes and statistics of a data set."""
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    check: bool = False
-    """also read every byte and compare the checksums"""
-
-
-@dataclass(frozen=True)
-class SampleConfig:
-    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
-    """which backgrounds and cut-outs: seen in training or not"""
-    index: int = 0
-    """number of the sample in this set"""
-    out: Path = Path("sample")
-    """folder for the pictures"""
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """Measure a network on rooms and objects that its training never saw, beside plain subtraction.
-
-    Writes the table as JSON and, beside it, as Markdown.
-    """
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    weights: Path
-    """run folder or saved model folder"""
-    json: Path = Path("evaluation.json")
-    """file for the result; the same name with .md gets the table"""
-    pairs: int | None = None
-    """pairs per set and condition; those of published tables (2,000 and 500) where it is not given"""
-    seed: int = 0
-    """seed of the pairs and the disturbances"""
-    batch_size: int = 32
-    """pairs measured at a time; changes no result"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where the network runs; auto takes a GPU if there is one"""
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
-
-    bg: Positional[Annotated[Path, arg(metavar="BG")]]
-    """picture of the empty background"""
-    fg_bg: Positional[Annotated[Path, arg(metavar="FG_BG")]]
-    """the same scene with something in it, same size"""
-    weights: Path
-    """run folder or saved model folder"""
-    out: Path = Path("prediction")
-    """folder for the pictures"""
-
-
 def _create(arguments: list[str]) -> None:
     from mdlib.creation.create import CreateConfig, create
 
     print(create(_parse(CreateConfig, "create", arguments, PositionalRequiredArgs)))
+
+
+def _cutout(arguments: list[str]) -> None:
+    from mdlib.creation.cutouts import CutoutConfig, cut_out
+
+    config = _parse(CutoutConfig, "cutout", arguments, PositionalRequiredArgs)
+    written, without = cut_out(config)
+    _print_paths(written)
+    for photo in without:
+        print(f"no object found in {photo}", file=sys.stderr)
 
 
 def _pack(arguments: list[str]) -> None:
@@ -126,29 +77,30 @@ def _sample(arguments: list[str]) -> None:
 def _train(arguments: list[str]) -> None:
     from mdlib.training.config import TrainConfig
 
-    config = _parse(TrainConfig, "train", arguments, PositionalRequiredArgs)
-    import torch
-
-    from mdlib.creation.live import is_recipe_only, open_stored_or_live
-    from mdlib.loading.loader import make_loader
+    config = _parse_with_recipe(TrainConfig, "train", arguments)
+    from mdlib.creation.feed import open_feed
     from mdlib.training.trainer import Trainer, new_model
 
-    sets = open_stored_or_live(config.data).split()
-    on_gpu = config.device != "cpu" and torch.cuda.is_available()
-    common = {
-        "batch_size": config.batch_size,
-        "shuffle": True,
-        "seed": config.seed,
-        "threads": config.workers,
-        "decode_on_device": on_gpu and is_recipe_only(config.data),  # a GPU composes faster than this machine
-    }
-    train = make_loader(sets["train"], drop_last=len(sets["train"]) >= config.batch_size, **common)
-    # Only looked at, never chosen by: what training saves is the network of its last step.
-    validation = make_loader(sets["new_both"], **common)
-    fitted = Trainer(config, new_model(config), lambda stage: (train, validation)).fit()
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    fitted = trainer.fit()
     _print_paths([fitted.run])
     if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
         sys.exit(STOPPED)
+
+
+def _lr_range(arguments: list[str]) -> None:
+    from mdlib.training.lr_range import LrRangeConfig, lr_range
+
+    config = _parse_with_recipe(LrRangeConfig, "lr-range", arguments)
+    from mdlib.creation.feed import open_feed
+    from mdlib.training.trainer import new_model
+    from mdlib.viewing.curves import write_lr_range
+
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    found = lr_range(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    print("the loss never fell" if found.suggestion is None else f"take --lr {found.suggestion:g}")
+    _print_paths(write_lr_range(config.run, found, config.as_json()))
 
 
 def _evaluate(arguments: list[str]) -> None:
@@ -199,11 +151,13 @@ def _draw(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "create": ("make a data set from rooms and cut-outs", _create),
+    "cutout": ("cut objects out of photographs, for create --fg", _cutout),
     "pack": ("make a data set of archives of another project", _pack),
     "fetch": ("get a file from Google Drive, the web or a bucket", _fetch),
     "info": ("print what a data set holds; check its files", _info),
     "sample": ("write one sample of a data set as pictures", _sample),
     "train": ("train a network on a data set, or go on with it", _train),
+    "lr-range": ("try learning rates from small to large and suggest one", _lr_range),
     "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
     "predict": ("mask and depth of any two pictures of the same place", _predict),
     "summary": ("print the layers of a network and what a prediction costs", _summary),
@@ -245,8 +199,8 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
     """Call the function of a command; an expected error becomes one sentence on stderr, unless `debug`."""
     try:
         command(arguments)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:  # which may say what is done and how to go on
+        print(str(stop) or "stopped", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # whoever read the output has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -263,6 +217,28 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
 def _parse(config: type[Config], command: str, arguments: list[str], *markers: object) -> Config:
     """The config that the arguments describe. Exits with help (0) or with what is wrong in them (2)."""
     return tyro.cli(config, args=arguments, prog=f"python -m mdlib {command}", config=markers)
+
+
+def _parse_with_recipe(config: type[Config], command: str, arguments: list[str]) -> Config:
+    """As `_parse`, with the settings that `--recipe NAME` names as the defaults of all other options."""
+    from mdlib.training.recipes import RECIPES, recipe
+
+    chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--recipe", default="mdnet")
+    name = chooser.parse_known_args(arguments)[0].recipe
+    about = "how the network of this name was trained; options that are given go before it"
+    choice = Annotated[Literal[tuple(RECIPES)], arg(help=about)]
+    with_recipe = make_dataclass(config.__name__, [("recipe", choice, name)], bases=(config,), frozen=True)
+    with_recipe.__doc__ = config.__doc__
+    default = with_recipe(data=tyro.MISSING, **recipe(name))
+    chosen = tyro.cli(
+        with_recipe,
+        args=arguments,
+        prog=f"python -m mdlib {command}",
+        default=default,
+        config=(PositionalRequiredArgs,),
+    )
+    return config(**{field.name: getattr(chosen, field.name) for field in fields(config)})
 
 
 def _sentence(error: Exception) -> str:

@@ -16,18 +16,19 @@ def place() -> str:
     return "local"
 
 
-def mount_drive() -> Path:
+def mount_drive() -> Path | None:
     """Connect Google Drive (Colab asks for permission) and return the folder "MyDrive".
 
-    Raises RuntimeError outside Colab, or where the permission was not given.
+    Outside Colab nothing is done and None returned. A Drive whose connection broke is connected anew. Raises
+    RuntimeError where the permission was not given.
     """
     if place() != "colab":
-        raise RuntimeError("Google Drive can only be connected on Colab; elsewhere use a folder of your own")
+        return None
     from google.colab import drive
 
     my_drive = DRIVE / "MyDrive"
     if not my_drive.is_dir():
-        drive.mount(str(DRIVE))
+        drive.mount(str(DRIVE), force_remount=os.path.ismount(DRIVE))
     if not my_drive.is_dir():
         raise RuntimeError("Google Drive was not connected: run the cell again and allow the access")
     return my_drive

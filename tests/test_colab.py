@@ -1,5 +1,9 @@
 """Where a notebook runs, told by what the system says about itself."""
 
+import sys
+import types
+from pathlib import Path
+
 import pytest
 
 from mdlib import colab
@@ -28,5 +32,36 @@ def test_working_folder_on_a_laptop(monkeypatch, tmp_path):
 
 
 def test_no_drive_on_a_laptop():
-    with pytest.raises(RuntimeError, match="only be connected on Colab"):
+    assert colab.mount_drive() is None
+
+
+@pytest.fixture
+def drive_of_colab(monkeypatch, tmp_path):
+    """What stands in for Colab's own module: mount(folder) makes MyDrive where the user allows it."""
+    drive = types.ModuleType("google.colab.drive")
+    drive.allowed, drive.asked = True, 0
+
+    def mount(folder, force_remount=False):
+        drive.asked += 1
+        if drive.allowed:
+            (Path(folder) / "MyDrive").mkdir(parents=True)
+
+    drive.mount = mount
+    package = types.ModuleType("google.colab")
+    package.drive = drive
+    monkeypatch.setitem(sys.modules, "google.colab", package)
+    monkeypatch.setitem(sys.modules, "google.colab.drive", drive)
+    monkeypatch.setattr(colab, "DRIVE", tmp_path / "drive")
+    return drive
+
+
+def test_on_colab_drive_is_connected_once(drive_of_colab, tmp_path):
+    assert colab.mount_drive() == tmp_path / "drive/MyDrive"
+    assert colab.working_folder("course", keep_on_drive=True) == tmp_path / "drive/MyDrive/course"
+    assert drive_of_colab.asked == 1
+
+
+def test_without_permission_it_says_what_to_do(drive_of_colab):
+    drive_of_colab.allowed = False
+    with pytest.raises(RuntimeError, match="run the cell again and allow the access"):
         colab.mount_drive()

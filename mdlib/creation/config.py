@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mdlib import __version__
 from mdlib.creation.recipe import file_sha256
 from mdlib.creation.sources import folder_pictures
+from mdlib.creation.teacher import DEFAULT, locate
 
 FORMAT = 1
 ENCODINGS = ("exact", "fast")
+PRESETS = ("standard", "tiny", "cropped")
+TINY_PIXELS = 64 * 64  # of a picture in which a tiny object can still be made out
+_SCALE, _MIN_INSIDE = (0.25, 0.9), 0.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,20 @@ class CreateConfig:
     """Folder with cut-outs: pictures with transparency, or any pictures together with --fg-mask."""
     fg_mask: Path | None = None
     """Folder with the masks of the cut-outs, white = object, under the same file names."""
+    bg_depth: Path | None = None
+    """Folder with the measured depth of the pictures in --bg, under the same file names: 16-bit PNG in
+    millimetres, 0 = unknown."""
+    fov: float = 60.0
+    """Horizontal field of view of the pictures in --bg in degrees; used where they have depth in metres."""
+    depth: Literal["scene", "teacher", "none"] | None = None
+    """Where depth comes from: "scene" (that of rooms or --bg-depth), "teacher" (a network's guess, for
+    photographs) or "none". Without it, scene if there is any."""
+    teacher: str = DEFAULT
+    """Network for --depth teacher: any Hugging Face model for depth estimation, by its name there or by the
+    path of a local folder."""
+    teacher_on: Literal["bg", "composite"] = "bg"
+    """What the teacher looks at: "bg" (each background and each cut-out once, then put together) or
+    "composite" (every finished picture, which takes much longer)."""
     rooms: int = 0
     """Draw this many rooms with exact depth, instead of --bg."""
     props: int = 0
@@ -38,28 +57,43 @@ class CreateConfig:
     workers: int = 2
     """Processes to work in."""
     dask: str | None = None
-    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786: its workers do the work instead, and all of
-    them see the folder under the same path."""
+    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Its workers then do the work, on any machines
+    that see the folder under the same path."""
     recipe_only: bool = False
     """Store no pictures of samples, only the sources and the table of placements, from which training
     composes the samples as it goes. The same command without this option stores them afterwards."""
     encoding: str = "exact"
-    """How depth is stored: "exact" (16-bit PNG in millimetres) or "fast" (8-bit JPEG of closeness)."""
+    """How depth is stored: "exact" (metres as 16-bit PNG in millimetres, a teacher's relative depth as 8-bit
+    PNG of closeness) or "fast" (8-bit JPEG of closeness)."""
     jpeg_quality: int = 90
     """Quality of the pictures, 1 to 100."""
     upscale: bool = False
     """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
-    scale: tuple[float, float] = (0.25, 0.9)
+    scale: tuple[float, float] = _SCALE
     """Range of an object's height over the picture's, where there is no depth."""
-    min_inside: float = 0.5
+    min_inside: float = _MIN_INSIDE
     """Least share of an object's area inside the picture."""
+    preset: Literal["standard", "tiny", "cropped"] = "standard"
+    """Hard sets to evaluate on: "tiny", each object covers less than 1 % of the picture; "cropped", more than
+    half of each object lies outside. They choose scale and min_inside themselves. Give the --bg, --fg or
+    --rooms, --props and the --seed of the data trained on, so that the same ones count as never seen."""
     feather_px: float = 0.0
     """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
+    objects: int = 1
+    """Objects in a sample: 1 to this many. Far ones are drawn first; the mask is that of all of them."""
+    shadow: bool = False
+    """Let objects cast a soft shadow, on the floor and walls where there is depth. It belongs to the picture,
+    not to the mask."""
 
     @property
     def height_width(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+
+    @property
+    def depth_from(self) -> str:
+        """Where depth comes from, "scene", "teacher" or "none"."""
+        return self.depth or ("none" if self.bg is not None and self.bg_depth is None else "scene")
 
     def check(self) -> None:
         """Raise ValueError with a sentence for options that make no sense."""
@@ -71,6 +105,15 @@ class CreateConfig:
             raise ValueError("--fg-mask holds masks of the pictures in --fg, which is not given")
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding is {self.encoding!r}; there are 'exact' and 'fast'")
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
+        if self.preset != "standard" and (self.scale, self.min_inside) != (_SCALE, _MIN_INSIDE):
+            raise ValueError(f"--preset {self.preset} chooses scale and min_inside itself; leave them out")
+        if self.preset == "tiny" and self.height_width[0] * self.height_width[1] < TINY_PIXELS:
+            raise ValueError("--preset tiny needs pictures of 64 x 64 pixels or more")
+        if self.preset != "standard" and self.objects > 1:
+            raise ValueError(f"--preset {self.preset} is about single objects; leave out --objects")
+        self._check_depth()
         low, high = self.scale
         limits = [
             ("rooms", self.rooms, 0, 100_000), ("props", self.props, 0, 100_000),
@@ -79,10 +122,30 @@ class CreateConfig:
             ("seed", self.seed, 0, 2**63), ("jpeg_quality", self.jpeg_quality, 1, 100),
             ("scale (lowest)", low, 0.01, high), ("scale (highest)", high, low, 4),
             ("min_inside", self.min_inside, 0, 0.98), ("feather_px", self.feather_px, 0, 2),
+            ("fov", self.fov, 10, 150), ("objects", self.objects, 1, 100),
         ]  # fmt: skip
         for name, value, least, most in limits:
             if not least <= value <= most:
                 raise ValueError(f"{name} is {value}; it must be from {least} to {most}")
+
+    def _check_depth(self) -> None:
+        if self.depth not in (None, "scene", "teacher", "none"):
+            raise ValueError(f"depth is {self.depth!r}; there are 'scene', 'teacher' and 'none'")
+        if self.teacher_on not in ("bg", "composite"):
+            raise ValueError(f"teacher_on is {self.teacher_on!r}; there are 'bg' and 'composite'")
+        if self.bg_depth is not None and self.bg is None:
+            raise ValueError("--bg-depth holds the depth of the pictures in --bg, which is not given")
+        if self.depth == "scene" and self.bg is not None and self.bg_depth is None:
+            raise ValueError(
+                "--depth scene: photographs hold no depth. Give what was measured with --bg-depth DIR "
+                "(16-bit PNG in millimetres), have it guessed with --depth teacher, or draw rooms with "
+                "--rooms N"
+            )
+        if self.depth == "teacher" and (self.bg is None or self.bg_depth is not None):
+            exact = "drawn rooms have" if self.bg is None else "--bg-depth gives"
+            raise ValueError(
+                f"--depth teacher is for photographs, but {exact} exact depth: use --depth scene"
+            )
 
 
 def make_recipe(config: CreateConfig) -> dict:
@@ -91,7 +154,7 @@ def make_recipe(config: CreateConfig) -> dict:
         backgrounds = {"kind": "rooms", "count": config.rooms}
     else:
         files = [_file(path) for path in folder_pictures(config.bg, "backgrounds")]
-        backgrounds = {"kind": "folder", "upscale": config.upscale, "files": files}
+        backgrounds = {"kind": "folder", "upscale": config.upscale, "fov": config.fov, "files": files}
     if config.fg is None:
         cutouts = {"kind": "props", "count": config.props}
     else:
@@ -106,16 +169,25 @@ def make_recipe(config: CreateConfig) -> dict:
         "flip": config.flip,
         "scale": list(config.scale),
         "min_inside": config.min_inside,
+        "preset": config.preset,
         "feather_px": config.feather_px,
+        "objects": config.objects,
+        "shadow": config.shadow,
         "encoding": config.encoding,
         "jpeg_quality": config.jpeg_quality,
-        "depth": "metric" if config.bg is None else "none",
+        "depth": config.depth_from,
         "backgrounds": backgrounds,
         "cutouts": cutouts,
     }
     if config.fg_mask is not None:
         masks = folder_pictures(config.fg_mask, "masks of the cut-outs")
         made["masks"] = {"kind": "folder", "files": [_file(path) for path in masks]}
+    if config.bg_depth is not None:
+        depths = folder_pictures(config.bg_depth, "depth of the backgrounds")
+        made["bg_depth"] = {"kind": "folder", "files": [_file(path) for path in depths]}
+    if config.depth_from == "teacher":
+        source = locate(config.teacher)
+        made["teacher"] = {"name": source.name, "sha256": source.sha256(), "on": config.teacher_on}
     return made
 
 

@@ -2,18 +2,22 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from mdlib.creation import kept, manifest, recipe, shards
+from mdlib.creation import card, kept, manifest, recipe, shards
 from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.config import CreateConfig, make_recipe
+from mdlib.creation.estimated import estimate
 from mdlib.creation.manifest import readable
+from mdlib.creation.presets import prepare
+from mdlib.creation.rgbd import add_depth
 from mdlib.creation.sources import (
     Background,
     Cutout,
@@ -22,7 +26,8 @@ from mdlib.creation.sources import (
     prop_cutout,
     room_background,
 )
-from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.creation.teacher import locate
+from mdlib.creation.workers import executor_of, give_back_memory, remove_stale, run_all
 from mdlib.loading.splits import group_duplicates
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -42,11 +47,11 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
     out = Path(config.out)
     with _stops_explained(out):
         recipe.begin(out, make_recipe(config))
-        if manifest.is_complete(out, config.recipe_only):
-            return out
         remove_stale(out)
         try:
-            if executor is not None:
+            if manifest.is_complete(out, config.recipe_only):
+                pass
+            elif executor is not None:
                 _make(config, out, executor, 1 << 30, progress)
             elif config.dask is not None:
                 with cluster_executor(config.dask, out, recipe.comment(out)) as own:
@@ -56,16 +61,16 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
                     _make(config, out, own, 2 * config.workers, progress)
         finally:
             remove_stale(out)
+        card.write_if_missing(out)  # when the workers are gone, with their memory
     return out
 
 
 def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, progress: bool) -> None:
     comment = recipe.comment(out)
+    teacher = str(locate(config.teacher).folder) if config.depth_from == "teacher" else None
     if not (out / kept.NAME).exists():
-        backgrounds, cutouts = _sources(config, executor, at_once, progress)
-        scenes, things = [b.rgb for b in backgrounds], [_on_gray(c) for c in cutouts]
-        groups = group_duplicates(scenes), group_duplicates(things)
-        kept.write(out, comment, backgrounds, cutouts, groups)
+        _keep_sources(config, out, teacher, executor, at_once, progress)
+        give_back_memory()
     sources = kept.KeptSources(out)
     if sources.comment != comment:
         raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
@@ -73,10 +78,10 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
     names = [shards.shard_name(i, config.recipe_only) for i in range(count)]
     missing = {name for name in names if not (out / name).exists()}
     if missing and not config.recipe_only:  # tables are small
-        (size,) = run_all(executor, [(shards.bytes_per_shard, folder)], 1)
+        (size,) = run_all(executor, [(shards.bytes_per_shard, folder, teacher)], 1)
         check_space(out, size * len(missing))
     per_shard = len(sources.cutouts) * config.placements * (2 if config.flip else 1)
-    tasks = ((shards.make_shard, folder, i, config.recipe_only) for i in range(count))
+    tasks = ((shards.make_shard, folder, i, config.recipe_only, teacher) for i in range(count))
     facts = []
     total, done = count * per_shard, (count - len(missing)) * per_shard
     with tqdm(total=total, initial=done, unit=" samples", desc="create", disable=not progress) as bar:
@@ -84,25 +89,49 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
     recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
+    (out / card.NAME).unlink(missing_ok=True)  # of the recipe alone, where that was made first
+
+
+def _keep_sources(
+    config: CreateConfig, out: Path, teacher: str | None, executor: Executor, at_once: int, progress: bool
+) -> None:
+    """Read or draw backgrounds and cut-outs, and write them to `sources.zip`."""
+    backgrounds, cutouts = _sources(config, executor, at_once, progress)
+    facts = None
+    if teacher is not None:
+        asked = recipe.read(out)["teacher"]
+        run = partial(_run, executor, at_once, progress)
+        backgrounds, cutouts, facts = estimate(config, asked, teacher, backgrounds, cutouts, run)
+    groups = group_duplicates([b.rgb for b in backgrounds]), group_duplicates([_on_gray(c) for c in cutouts])
+    cutouts = prepare(config.preset, cutouts, backgrounds)
+    kept.write(out, recipe.comment(out), backgrounds, cutouts, groups, facts)
 
 
 def _sources(
     config: CreateConfig, executor: Executor, at_once: int, progress: bool
 ) -> tuple[list[Background], list[Cutout]]:
-    size = config.height_width
-    backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale)
+    size, fov = config.height_width, config.fov
+    backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale, fov)
+    if config.bg_depth is not None:
+        backgrounds = add_depth(backgrounds, config.bg, config.bg_depth, config.seed)
     cutouts = [] if config.fg is None else folder_cutouts(config.fg, config.fg_mask, longest_px=2 * max(size))
     tasks = [(room_background, i, size, config.seed) for i in range(config.rooms)]
     tasks += [(prop_cutout, i, config.seed) for i in range(config.props)]
-    drawn = []
-    with tqdm(total=len(tasks), unit=" drawn", desc="sources", disable=not progress or not tasks) as bar:
-        for source in run_all(executor, tasks, at_once):
-            drawn.append(source)
-            bar.update()
+    drawn = _run(executor, at_once, progress, "sources", tasks)
     drawn.sort(key=lambda source: (len(source.name), source.name))  # they come as they are done
     backgrounds += [source for source in drawn if isinstance(source, Background)]
     cutouts += [source for source in drawn if isinstance(source, Cutout)]
     return backgrounds, cutouts
+
+
+def _run(executor: Executor, at_once: int, progress: bool, what: str, tasks: Iterable[tuple]) -> list:
+    """The results of all tasks, in the order in which they are done, with a bar that tells `what` is done."""
+    tasks, results = list(tasks), []
+    with tqdm(total=len(tasks), desc=what, disable=not progress or not tasks) as bar:
+        for result in run_all(executor, tasks, at_once):
+            results.append(result)
+            bar.update()
+    return results
 
 
 def _on_gray(cutout: Cutout) -> np.ndarray:

@@ -26,14 +26,15 @@ def write(
     backgrounds: list[Background],
     cutouts: list[Cutout],
     groups: tuple[list[int], list[int]],
+    teacher: dict | None = None,
 ) -> None:
-    """Write `sources.zip`; `groups` are the near-duplicate groups of backgrounds and of cut-outs."""
-    table: dict[str, list] = {"backgrounds": [], "cutouts": []}
+    """Write `sources.zip`; `groups` are the near-duplicate groups of backgrounds and of cut-outs, `teacher`
+    what there is to tell of it."""
+    table: dict = {"teacher": teacher, "backgrounds": [], "cutouts": []}
     with ShardWriter(folder / NAME, comment) as archive:
         for i, (background, group) in enumerate(zip(backgrounds, groups[0], strict=True)):
-            table["backgrounds"].append(
-                {"name": background.name, "group": group, "focal_px": background.focal_px}
-            )
+            entry = {"name": background.name, "group": group, "focal_px": background.focal_px}
+            table["backgrounds"].append(entry | {"teacher_scale": background.teacher_scale})
             archive.add(f"bg/{i}.png", _png(background.rgb))
             if background.z is not None:
                 archive.add(f"z/{i}.png", codec.encode_png(codec.z_to_mm(background.z), level=6))
@@ -57,6 +58,7 @@ class KeptSources:
         table = json.loads(self._read("sources.json"))
         self.backgrounds: list[dict] = table["backgrounds"]
         self.cutouts: list[dict] = table["cutouts"]
+        self.teacher: dict | None = table["teacher"]
 
     @property
     def comment(self) -> bytes:
@@ -73,6 +75,7 @@ class KeptSources:
             None if z is None else np.where(z > 0, z / np.float32(1000), np.float32(np.nan)),
             None if floor is None else floor > 0,
             entry["focal_px"],
+            entry["teacher_scale"],
         )
 
     def cutout(self, i: int) -> Cutout:

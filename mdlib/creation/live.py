@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from mdlib.creation import kept, manifest
-from mdlib.creation.compose import Sprite
 from mdlib.creation.placing import Placements
-from mdlib.creation.samples import Scene, composed, scene_of
+from mdlib.creation.samples import Scene, scene_of
 from mdlib.creation.shards import Workshop
+from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.shard_format import first_objects, open_shards, read_info, read_objects
+from mdlib.loading.shard_format import first_objects, of_each_sample, open_shards, read_info, read_objects
 from mdlib.loading.store import BaseStore
 
 
@@ -39,6 +39,11 @@ def live_dataset(path: str | Path) -> SceneDataset:
             f"{path} has no {kept.NAME}, so its samples cannot be composed: use open_dataset, or make the "
             f"data set with `python -m mdlib create`"
         )
+    if info["depth"].get("teacher", {}).get("on") == "composite":
+        raise ValueError(
+            f"{path}: its depth was guessed for each finished picture, which is not done while reading: use "
+            f"open_dataset, or make it with --teacher-on bg"
+        )
     archive = open_shards(path, info)
     tables = [read_objects(archive, part) for part in range(len(archive.paths))]
     table = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
@@ -47,7 +52,8 @@ def live_dataset(path: str | Path) -> SceneDataset:
     objects = Placements(*(numbers[field.name] for field in fields(Placements)))
     first = np.flatnonzero(np.diff(objects.sample, prepend=-1))
     info |= {"id": manifest.live_id(info["recipe_sha256"], info["sources"]["sha256"])}
-    bg, fg, ends = objects.bg[first], objects.fg[first], np.append(first, len(objects))
+    bg, ends = objects.bg[first], np.append(first, len(objects))
+    fg = of_each_sample(objects.fg, ends)
     return SceneDataset(LiveStore(path, info, first_objects(table), bg, fg, objects, ends))
 
 
@@ -98,7 +104,7 @@ class LiveStore(BaseStore):
         # Numbered anew: a batch has its own order, and may hold a sample twice.
         placements = replace(self.objects[picked], sample=np.repeat(np.arange(len(rows)), counts))
         scene = scene.pick(torch.from_numpy(self.bg[rows]))
-        batch = composed(self._workshop.recipe, sprites, scene, placements)
+        batch, _ = self._workshop.composed(scene, placements, sprites)
         return {kind: codec.shrink(pictures, reduce) for kind, pictures in batch.items()}
 
     def _read_backgrounds(self) -> torch.Tensor:

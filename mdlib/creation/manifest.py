@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from mdlib.creation import kept, recipe
+from mdlib.creation import kept, recipe, relative
 from mdlib.creation.config import FORMAT, CreateConfig
 from mdlib.creation.shards import SUFFIX, id_digits
 from mdlib.creation.statistics import combine
@@ -60,16 +60,8 @@ def describe(config: CreateConfig, sources: kept.KeptSources, facts: list[dict],
     facts = sorted(facts, key=lambda fact: fact["name"])
     statistics = combine([fact["statistics"] for fact in facts])
     error = statistics.pop("depth_error", None)
-    depth: dict = {"kind": recipe.read(folder)["depth"]}
-    if depth["kind"] != "none":
-        exact = config.encoding == "exact"
-        depth |= {
-            "suffix": SUFFIX[config.encoding],
-            "dtype": "uint16" if exact else "uint8",
-            "unit": "millimetres, 0 = unknown" if exact else "closeness / 255",
-            "near_m": codec.NEAR_M,
-        }
-        depth |= {} if error is None else {"encoding_error": error}
+    made = recipe.read(folder)["depth"] != "none"
+    depth = _depth(config, sources.teacher, error) if made else {"kind": "none"}
     per_pair = facts[0]["samples"] // len(sources.cutouts)
     digits = id_digits(len(sources.backgrounds), len(sources.cutouts), per_pair)
     recipe_sha256, sources_sha256 = (recipe.file_sha256(folder / name) for name in (recipe.NAME, kept.NAME))
@@ -101,5 +93,31 @@ def describe(config: CreateConfig, sources: kept.KeptSources, facts: list[dict],
     }
 
 
+def _depth(config: CreateConfig, teacher: dict | None, error: dict | None) -> dict:
+    """Kind, unit and direction of the stored depth, and where it is from."""
+    metric = teacher is None or teacher["kind"] == "metric"
+    millimetres = metric and config.encoding == "exact"
+    depth: dict = {
+        "kind": "metric" if metric else "relative",
+        "suffix": SUFFIX[config.encoding],
+        "dtype": "uint16" if millimetres else "uint8",
+        "unit": "millimetres, 0 = unknown" if millimetres else "closeness / 255",
+        "direction": "larger = farther" if millimetres else "larger = nearer",
+    }
+    if metric:
+        depth["near_m"] = codec.NEAR_M
+    else:
+        depth["percentiles"] = {f"{rank:g}": at for rank, at in zip(relative.RANK, relative.AT, strict=True)}
+    if teacher is not None:
+        depth["teacher"] = {key: value for key, value in teacher.items() if key != "kind"}
+    return depth if error is None else depth | {"encoding_error": error}
+
+
 def _entries(table: list[dict], digits: int) -> list[dict]:
-    return [{"id": f"{i:0{digits}d}", "name": e["name"], "group": e["group"]} for i, e in enumerate(table)]
+    entries = []
+    for i, row in enumerate(table):
+        entry = {"id": f"{i:0{digits}d}", "name": row["name"], "group": row["group"]}
+        if row.get("teacher_scale"):
+            entry["teacher_scale"] = row["teacher_scale"]
+        entries.append(entry)
+    return entries

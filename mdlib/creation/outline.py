@@ -1,5 +1,7 @@
 """What placing needs to know of backgrounds and cut-outs, as small tables with quick answers."""
 
+from functools import cached_property
+
 import numpy as np
 
 from mdlib.creation.sources import Background, Cutout
@@ -21,6 +23,22 @@ class Ground:
         self.z = background.z[self.rows, self.columns].astype(np.float64)
         self.floor_before = np.pad(np.cumsum(usable, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
 
+    @cached_property
+    def _plane(self) -> np.ndarray:
+        """The floor as (a, b, c): 1 / z = a * row + b * column + c, which holds for any plane."""
+        terms = np.stack([self.rows, self.columns, np.ones(len(self.z))], 1)
+        return np.linalg.lstsq(terms, 1.0 / self.z, rcond=None)[0]
+
+    def z_at(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Distance of the floor in metres, also where the picture ends before it; inf above the horizon."""
+        inverse = self._plane[0] * row + self._plane[1] * column + self._plane[2]
+        return 1.0 / np.maximum(inverse, 1e-9)
+
+    def row_of(self, z: float) -> int:
+        """The row at which the floor is z metres away, in the middle of the picture or below it."""
+        down, across, at_corner = self._plane
+        return int((1.0 / z - at_corner - across * self.size[1] / 2) / down) if down > 0 else 0
+
     def floor_share(self, row: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Share of the pixels left..right-1 of `row`, inside the picture, that are floor."""
         left, right = np.clip(left, 0, self.size[1]), np.clip(right, 0, self.size[1])
@@ -36,6 +54,7 @@ class Outline:
         self.height, self.width = alpha.shape
         self.aspect = self.width / self.height
         self.height_m = cutout.height_m
+        self.fill = float(alpha.mean()) / 255.0  # share of its box that it covers
         solid = alpha >= 128
         last = int(np.flatnonzero(solid.any(1))[-1])
         self.foot_row = (last + 1) / self.height  # where the visible object ends, as a share of the height
@@ -44,19 +63,19 @@ class Outline:
         area = np.cumsum(np.cumsum(alpha, axis=0, dtype=np.float64), axis=1)
         self._area = np.pad(area / area[-1, -1], ((1, 0), (1, 0))).astype(np.float32)  # summed-area table
 
-    def foot_span(self, flip: bool) -> np.ndarray:
+    def foot_span(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Left and right end of the foot, as shares of the width."""
-        return 1.0 - self.foot[::-1] if flip else self.foot
+        left, right = self.foot
+        return np.where(flip, 1.0 - right, left), np.where(flip, 1.0 - left, right)
 
     def share_inside(
-        self, x: np.ndarray, y: np.ndarray, height: np.ndarray, size: tuple[int, int], flip: bool
+        self, x: np.ndarray, y: np.ndarray, height: np.ndarray, size: tuple[int, int], flip: np.ndarray
     ) -> np.ndarray:
         """Share of the object's area inside a picture of `size` = (H, W), its top left at x, y in pixels."""
         width = self.width_px(height)
         left, right = np.clip(-x / width, 0, 1), np.clip((size[1] - x) / width, 0, 1)
         top, bottom = np.clip(-y / height, 0, 1), np.clip((size[0] - y) / height, 0, 1)
-        if flip:
-            left, right = 1 - right, 1 - left
+        left, right = np.where(flip, 1 - right, left), np.where(flip, 1 - left, right)
         at = self._area_before
         return at(bottom, right) - at(top, right) - at(bottom, left) + at(top, left)
 

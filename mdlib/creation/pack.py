@@ -16,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdlib import __version__
-from mdlib.creation import manifest, recipe, shards
+from mdlib.creation import card, manifest, recipe, shards
 from mdlib.creation.config import FORMAT
 from mdlib.creation.placing import Placements
 from mdlib.creation.statistics import Statistics, combine
@@ -65,6 +65,7 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
     store = read_layout(config.source, config.layout)
     recipe.begin(out, _recipe(config, store))
     if manifest.is_complete(out):
+        card.write_if_missing(out)
         return out
     remove_stale(out)
     try:
@@ -76,6 +77,7 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
     finally:
         remove_stale(out)
     recipe.write_json(out / manifest.NAME, _description(store, facts, out))
+    card.write_if_missing(out)
     return out
 
 
@@ -146,6 +148,7 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
         part = rows[start : start + _BATCH]
         gray = store.tensors(part, kinds=[kind for kind in store.members if kind != "fg_bg"])
         masks = gray["mask"][:, 0].numpy()
+        statistics.add_masks(masks)
         depths = gray["depth"][:, 0].numpy() if "depth" in gray else None
         for k, row in enumerate(part.tolist()):
             name = f"{row:0{sample_digits}d}"
@@ -160,7 +163,7 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
                 yield f"depth/{name}.png", codec.encode_png(depths[k])
     yield "placements.csv", _placements(store, number, rows, np.array(boxes)).to_csv(*digits)
     yield NAMES, b"\n".join([*store.columns["sample"][rows].tolist(), b""])
-    yield shards.STATISTICS, json.dumps(statistics.state(), indent=1).encode()
+    yield shards.STATISTICS, json.dumps(statistics.state()).encode()
 
 
 def _picture(store: Store, member: int, quality: int) -> tuple[bytes, np.ndarray]:
@@ -186,7 +189,7 @@ def _placements(store: Store, number: int, rows: np.ndarray, boxes: np.ndarray) 
     unknown = np.zeros(len(rows), np.int64)
     left, top = boxes[:, :2].T.astype(np.int64)
     bg, z_m = np.full(len(rows), number), np.full(len(rows), np.nan)
-    return Placements(rows, bg, store.fg[rows], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
+    return Placements(rows, bg, store.fg[rows, 0], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
 
 
 def _description(store: Store, facts: list[dict], out: Path) -> dict:

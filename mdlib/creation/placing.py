@@ -1,19 +1,16 @@
 """Where objects go: random placements, each from its own seed, so that any of them can be drawn again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mdlib.creation.candidates import Rules, draw
+from mdlib.creation.draws import Draws, row_seeds
 from mdlib.creation.outline import Ground, Outline
 
 COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
-_KINDS = (np.int64, np.int64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, np.int64)
-_TRIES = 16  # candidates drawn at a time
-_ROUNDS = 64
-_MARGIN = 0.01  # keeps the promised share inside although resizing blurs edges a little
-_FOOTING = 0.7  # share of an object's foot, inside the picture, that must be on visible floor
-_SMALLEST = 0.08  # of the picture's height: far away, some objects would be a few pixels only
+_OTHERS = 1  # names these draws among those of a placement
 _ATTEMPTS = 100  # draws before a pair counts as having no more different placements
 
 
@@ -57,43 +54,6 @@ class Placements:
         return "\n".join([*lines, ""]).encode()
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What placements are drawn from.
-
-    scale: range of an object's height over the picture's, used where there is no depth; min_inside: share of
-    the object's area inside the picture; z_m: range of distances, used where there is depth.
-    """
-
-    scale: tuple[float, float] = (0.25, 0.9)
-    min_inside: float = 0.5
-    z_m: tuple[float, float] = (1.0, 12.0)
-
-
-def row_seed(*numbers: int) -> int:
-    """An own seed below 2^53 (whole in a double) for the row that `numbers` name."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(11))
-
-
-def draw(
-    seed: int, ground: Ground, outline: Outline, flip: bool, rules: Rules
-) -> tuple[int, int, int, float]:
-    """One placement, a function of its arguments alone: x_px, y_px, height in pixels, z_m (nan = none)."""
-    # Only `random` is used: numpy keeps the doubles of a bit generator the same from version to version.
-    rng = np.random.Generator(np.random.PCG64(seed))
-    find = _free if ground.z is None else _standing
-    best, best_share = None, -1.0
-    for _ in range(_ROUNDS):
-        x, y, height, z, share = find(rng, ground, outline, flip, rules)
-        good = np.flatnonzero(share >= rules.min_inside + _MARGIN)
-        k = int(good[0]) if len(good) else int(np.argmax(share))
-        if share[k] > best_share:
-            best, best_share = (int(x[k]), int(y[k]), int(height[k]), float(z[k])), share[k]
-        if len(good):
-            break
-    return best
-
-
 def place_all(
     seed: int,
     bg: int,
@@ -102,74 +62,83 @@ def place_all(
     flips: Sequence[bool],
     count: int,
     rules: Rules,
+    suits: Callable[[int, bool, int, int, int, float], bool] | None = None,
 ) -> Placements:
     """Placements of every cut-out on background `bg`, `count` for each of `flips`, no two of a pair alike.
 
+    Those of which `suits(fg, flip, x_px, y_px, height_px, z_m)` is False are drawn again.
     Samples are numbered as they come when each background before this one had as many.
     """
-    rows = []
-    sample = bg * len(outlines) * len(flips) * count
+    columns: list[list[np.ndarray]] = []
+    first = bg * len(outlines) * len(flips) * count
+    flip, k = np.repeat(np.array(flips), count), np.tile(np.arange(count), len(flips))
     for fg, outline in enumerate(outlines):
+        pair = [np.zeros(len(flip), kind) for kind in (np.int64, np.int64, np.int64, np.float64, np.int64)]
         taken: set[tuple[int, int, int]] = set()
-        for flip in flips:
-            for k in range(count):
-                for attempt in range(_ATTEMPTS):
-                    own_seed = row_seed(seed, bg, fg, flip, k, attempt)
-                    x, y, height, z = draw(own_seed, ground, outline, flip, rules)
-                    if (x, y, height) not in taken:
-                        break
-                else:
-                    raise ValueError(
-                        f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
-                        f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
-                        f"--placements or a larger --size"
-                    )
-                taken.add((x, y, height))
-                # As rounded as in the table: what is composed from the table later has the same pixels.
-                scale, z = round(height / ground.size[0], 6), round(z, 3)
-                rows.append((sample, bg, fg, flip, x, y, scale, z, own_seed))
-                sample += 1
-    columns = zip(*rows, strict=True)
-    return Placements(*(np.array(c, kind) for c, kind in zip(columns, _KINDS, strict=True)))
+        left = np.arange(len(flip))
+        for attempt in range(_ATTEMPTS):
+            seeds = row_seeds(seed, bg, fg, flip[left], k[left], attempt)
+            drawn = (*draw(seeds, ground, outline, flip[left], rules), seeds)
+            kept = np.zeros(len(left), bool)
+            for i, (row, x, y, height, z, _) in enumerate(
+                zip(left, *(c.tolist() for c in drawn), strict=True)
+            ):
+                new = (x, y, height) not in taken
+                if new and (suits is None or suits(fg, bool(flip[row]), x, y, height, z)):
+                    taken.add((x, y, height))
+                    kept[i] = True
+            for column, values in zip(pair, drawn, strict=True):
+                column[left[kept]] = values[kept]
+            left = left[~kept]
+            if not len(left):
+                break
+        else:
+            raise ValueError(
+                f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
+                f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
+                f"--placements or a larger --size"
+            )
+        x, y, height, z, seeds = pair
+        sample, same = first + fg * len(flip) + np.arange(len(flip)), np.ones(len(flip), np.int64)
+        # As rounded as in the table: what is composed from the table later has the same pixels.
+        scale, z = np.round(height / ground.size[0], 6), np.round(z, 3)
+        columns.append([sample, bg * same, fg * same, flip, x, y, scale, z, seeds])
+    return Placements(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
 
-def _free(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
-    """Candidates anywhere: the height uniform in its range, the position uniform over the picture."""
-    picture_height, picture_width = ground.size
-    low, high = rules.scale
-    # Wide things are made smaller, so that their width fills no more of the picture than their height might.
-    narrow = min(1.0, picture_width / (outline.aspect * picture_height))
-    low, high = low * narrow, high * narrow
-    height = max(1, round((low + (high - low) * rng.random()) * picture_height))
-    width = int(outline.width_px(np.array(height)))
-    u = rng.random((_TRIES, 2))
-    x = np.floor(u[:, 0] * (picture_width + width - 1)).astype(np.int64) - width + 1
-    y = np.floor(u[:, 1] * (picture_height + height - 1)).astype(np.int64) - height + 1
-    height = np.full(_TRIES, height)
-    share = outline.share_inside(x, y, height, ground.size, flip)
-    return x, y, height, np.full(_TRIES, np.nan), share
+def with_others(
+    main: Placements,
+    objects: int,
+    ground: Ground,
+    outlines: Sequence[Outline],
+    flips: Sequence[bool],
+    rules: Rules,
+) -> Placements:
+    """Give each sample 1 to `objects` objects: after the row of `main` those of others, drawn from its seed.
 
-
-def _standing(rng: np.random.Generator, ground: Ground, outline: Outline, flip: bool, rules: Rules) -> tuple:
-    """Candidates with the foot on a random pixel of the floor, as large as their distance makes them."""
-    height_m = outline.height_m or _likely_height_m(outline.aspect, rng.random())
-    pick = np.floor(rng.random(_TRIES) * len(ground.z)).astype(np.int64)
-    row, column, z = ground.rows[pick], ground.columns[pick], ground.z[pick]
-    height = np.maximum(1, np.rint(ground.focal_px * height_m / z)).astype(np.int64)
-    width = outline.width_px(height)
-    left, right = outline.foot_span(flip)
-    x = column - np.rint((left + right) / 2 * width - 0.5).astype(np.int64)
-    y = row + 1 - np.rint(outline.foot_row * height).astype(np.int64)
-    share = outline.share_inside(x, y, height, ground.size, flip)
-    first, last = x + np.floor(left * width).astype(np.int64), x + np.ceil(right * width).astype(np.int64)
-    footing = ground.floor_share(row, first, last)
-    fits = (z >= rules.z_m[0]) & (z <= rules.z_m[1]) & (footing >= _FOOTING)
-    fits &= height >= _SMALLEST * ground.size[0]
-    return x, y, height, z, np.where(fits, share, share * 0.01)
-
-
-def _likely_height_m(aspect: float, u: float) -> float:
-    """A height for a thing of unknown size: upright shapes are people or lamps, wide ones furniture."""
-    low = np.interp(aspect, [0.4, 1.0, 2.0], [1.4, 0.7, 0.4])
-    high = np.interp(aspect, [0.4, 1.0, 2.0], [1.9, 1.3, 0.9])
-    return float(low + (high - low) * u)
+    Their number is uniform; which cut-outs they are, too, among all but the main one.
+    """
+    if objects == 1:
+        return main
+    u = Draws(row_seeds(main.seed, _OTHERS)).random(1 + 2 * (objects - 1))
+    count = np.floor(u[:, 0] * objects).astype(np.int64)
+    row = np.repeat(np.arange(len(main)), count)
+    j = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    which, mirrored = u[row, 1 + 2 * j], u[row, 2 + 2 * j]
+    distinct = max(1, len(outlines) - 1)
+    fg = (main.fg[row] + 1 + np.floor(which * distinct).astype(np.int64)) % len(outlines)
+    flip = np.array(flips)[np.floor(mirrored * len(flips)).astype(np.int64)]
+    seeds = row_seeds(main.seed[row], _OTHERS, j)
+    drawn = [np.zeros(len(row), kind) for kind in (np.int64, np.int64, np.int64, np.float64)]
+    for number in np.unique(fg):
+        of = fg == number
+        for column, values in zip(
+            drawn, draw(seeds[of], ground, outlines[number], flip[of], rules), strict=True
+        ):
+            column[of] = values
+    x, y, height, z = drawn
+    scale = np.round(height / ground.size[0], 6)
+    others = Placements(main.sample[row], main.bg[row], fg, flip, x, y, scale, np.round(z, 3), seeds)
+    order = np.argsort(np.concatenate([main.sample, others.sample]), kind="stable")
+    parts = (np.concatenate([getattr(main, f.name), getattr(others, f.name)])[order] for f in fields(main))
+    return Placements(*parts)

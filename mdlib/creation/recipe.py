@@ -64,9 +64,14 @@ def begin(folder: Path, recipe: dict) -> None:
 
 def write_json(path: Path, content: dict) -> None:
     """Write a JSON file so that it is whole or not there."""
+    write_file(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or not there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_bytes(data)
         sync(temporary)
         os.replace(temporary, path)
     finally:

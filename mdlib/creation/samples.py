@@ -1,43 +1,50 @@
 """Samples as tensors, exactly as they get encoded: the one path of stored and of live data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
-from mdlib.creation.compose import Sprite, compose
+from mdlib.creation.compose import compose
 from mdlib.creation.placing import Placements
+from mdlib.creation.relative import closeness_of
 from mdlib.creation.sources import Background
+from mdlib.creation.sprites import Sprite
 from mdlib.loading import codec
 
 
 class Scene(NamedTuple):
     """Backgrounds as tensors, ready for compose.
 
-    bg (B,3,H,W) uint8; z (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool. The last two are None
-    for photographs.
+    bg (B,3,H,W) uint8; z (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool; depth (B,1,H,W), z as
+    it gets stored. The last three are None for photographs. relative: depth has no unit (see `relative`).
     """
 
     bg: torch.Tensor
     z: torch.Tensor | None
     floor: torch.Tensor | None
+    depth: torch.Tensor | None
+    relative: bool = False
 
     def expand(self, count: int) -> "Scene":
         """The same single background `count` times, in the same memory."""
-        return Scene(*(part if part is None else part.expand(count, -1, -1, -1) for part in self))
+        return self._each(lambda part: part.expand(count, -1, -1, -1))
 
     def pick(self, numbers: torch.Tensor) -> "Scene":
         """The backgrounds `numbers` (int64, on any device)."""
-        return Scene(*(part if part is None else part[numbers.to(part.device)] for part in self))
+        return self._each(lambda part: part[numbers.to(part.device)])
 
     def to(self, device: torch.device) -> "Scene":
         """The same backgrounds on `device`."""
-        return Scene(*(part if part is None else part.to(device) for part in self))
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Scene":
+        return Scene(*(None if part is None else change(part) for part in self[:4]), self.relative)
 
 
 def scene_of(backgrounds: Sequence[Background], recipe: dict) -> Scene:
     """The backgrounds as tensors. ValueError where one has unknown depth that the encoding cannot store."""
-    if recipe["encoding"] == "fast":
+    if recipe["encoding"] == "fast" and recipe["depth"] != "none":
         for background in backgrounds:
             if background.z is not None and torch.tensor(background.z).isnan().any():
                 raise ValueError(
@@ -46,27 +53,38 @@ def scene_of(backgrounds: Sequence[Background], recipe: dict) -> Scene:
                 )
     bg = torch.stack([torch.tensor(background.rgb) for background in backgrounds]).permute(0, 3, 1, 2)
     z, floor = (_stacked([getattr(b, name) for b in backgrounds]) for name in ("z", "floor"))
-    return Scene(bg, z, floor)
+    guessed = backgrounds[0].teacher_scale is not None
+    known = z is not None and recipe["depth"] != "none"
+    return Scene(bg, z, floor, stored_depth(z, recipe["encoding"], guessed) if known else None, guessed)
 
 
 def composed(
     recipe: dict, sprites: Sequence[Sprite], scene: Scene, placements: Placements
-) -> dict[str, torch.Tensor]:
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The samples that `placements` describe, the b-th smallest sample number on background b of `scene`.
 
     Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 and, where the scene has depth, depth (B,1,H,W),
-    uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`.
+    uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`; and, apart from these,
+    the `box` (B,4) of `compose`, outside which all of them are those of the background.
     """
-    made = compose(scene.bg, sprites, placements, scene.z, scene.floor, recipe["feather_px"])
-    stored = {"fg_bg": made["fg_bg"], "mask": made["mask"]}
-    return stored if scene.z is None else stored | {"depth": _stored_depth(made["z"], recipe["encoding"])}
+    softened, shadow = recipe["feather_px"], recipe["shadow"]
+    made = compose(scene.bg, sprites, placements, scene.z, scene.floor, softened, shadow)
+    stored = {name: made[name] for name in ("fg_bg", "mask")}
+    if scene.depth is None:
+        return stored, made["box"]
+    depth = scene.depth.clone(memory_format=torch.contiguous_format)
+    for b, (top, bottom, left, right) in enumerate(made["box"].tolist()):
+        inside = made["z"][b, :, top:bottom, left:right]
+        depth[b, :, top:bottom, left:right] = stored_depth(inside, recipe["encoding"], scene.relative)
+    return stored | {"depth": depth}, made["box"]
 
 
-def _stored_depth(z: torch.Tensor, encoding: str) -> torch.Tensor:
-    """z as it gets encoded: uint16 millimetres, or uint8 closeness."""
-    if encoding == "exact":
+def stored_depth(z: torch.Tensor, encoding: str, guessed: bool) -> torch.Tensor:
+    """z as it gets encoded: uint16 millimetres, or uint8 closeness; `guessed` distances have no unit."""
+    if encoding == "exact" and not guessed:
         return codec.z_to_mm(z)
-    return (codec.z_to_closeness(z) * 255.0).round().to(torch.uint8)
+    closeness = closeness_of(z) if guessed else codec.z_to_closeness(z)
+    return (closeness * 255.0).round().to(torch.uint8)
 
 
 def _stacked(maps: list) -> torch.Tensor | None:

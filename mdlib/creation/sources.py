@@ -1,5 +1,6 @@
 """Backgrounds and cut-outs, from folders of pictures or drawn by the ray-caster."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Background:
 
     rgb (H,W,3) uint8; z (H,W) float32 metres along the optical axis, nan = unknown; floor (H,W) bool, where
     objects may stand; focal_px the focal length in pixels. The last three are None for photographs.
+
+    With `teacher_scale` z is no metres but relative (see `relative`), scaled by these two percentiles.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Background:
     z: np.ndarray | None = None
     floor: np.ndarray | None = None
     focal_px: float | None = None
+    teacher_scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,17 @@ def folder_pictures(folder: str | Path, what: str) -> list[Path]:
     return entries
 
 
-def folder_backgrounds(folder: str | Path, size: tuple[int, int], upscale: bool = False) -> list[Background]:
+def folder_backgrounds(
+    folder: str | Path, size: tuple[int, int], upscale: bool = False, fov: float | None = None
+) -> list[Background]:
     """The pictures of a folder as backgrounds of `size` = (H, W).
 
-    Each is cropped around its centre to the aspect of `size`, then resized. Raises ValueError, naming every
-    file at fault, for damaged pictures and, unless `upscale`, for pictures smaller than `size`.
+    Each is cropped around its centre to the aspect of `size`, then resized; `fov`, the horizontal field of
+    view of the whole pictures in degrees, gives their focal length. Raises ValueError, naming every file at
+    fault, for damaged pictures and, unless `upscale`, for pictures smaller than `size`.
     """
-    return _read_each(folder_pictures(folder, "backgrounds"), lambda path: _background(path, size, upscale))
+    paths = folder_pictures(folder, "backgrounds")
+    return read_each(paths, lambda path: _background(path, size, upscale, fov))
 
 
 def folder_cutouts(
@@ -94,15 +102,15 @@ def folder_cutouts(
     every file at fault, where alpha or mask is missing, empty or of another shape than the picture.
     """
     paths = folder_pictures(folder, "cut-outs")
-    mask_of = None if masks is None else _by_stem(folder_pictures(masks, "masks of the cut-outs"))
-    return _read_each(paths, lambda path: _cutout(path, masks, mask_of, longest_px))
+    mask_of = None if masks is None else by_stem(folder_pictures(masks, "masks of the cut-outs"), "masks")
+    return read_each(paths, lambda path: _cutout(path, masks, mask_of, longest_px))
 
 
 def room_background(number: int, size: tuple[int, int], seed: int) -> Background:
     """Room `number` of the endless series that belongs to `seed`, with exact depth."""
     from mdlib.creation.rooms import render_room
 
-    room = render_room(_child_seed(seed, _ROOM, number), size)
+    room = render_room(child_seed(seed, _ROOM, number), size)
     return Background(f"room-{number:04d}", room.rgb, to_whole_mm(room.z), room.floor, float(room.focal_px))
 
 
@@ -110,7 +118,7 @@ def prop_cutout(number: int, seed: int) -> Cutout:
     """Prop `number` of the endless series that belongs to `seed`, with relief and true height."""
     from mdlib.creation.rooms import render_prop
 
-    prop = render_prop(_child_seed(seed, _PROP, number))
+    prop = render_prop(child_seed(seed, _PROP, number))
     return Cutout(f"prop-{number:04d}", prop.rgba, to_whole_mm(prop.relief), float(prop.height_m))
 
 
@@ -129,7 +137,8 @@ def to_whole_mm(metres: np.ndarray) -> np.ndarray:
     return (np.rint(np.asarray(metres, np.float64) * 1000.0) / 1000.0).astype(np.float32)
 
 
-def _child_seed(*numbers: int) -> int:
+def child_seed(*numbers: int) -> int:
+    """An own seed for the source that `numbers` name."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
@@ -137,8 +146,8 @@ def _is_side_file(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
-def _read_each(paths: list[Path], read: Callable[[Path], T]) -> list[T]:
-    """Read all; one ValueError that lists what is wrong with how many files."""
+def read_each(paths: list[Path], read: Callable[[Path], T]) -> list[T]:
+    """What `read` gives for each path of one folder; one ValueError tells what is wrong with how many."""
     results, problems = [], []
     for path in paths:
         try:
@@ -156,7 +165,17 @@ def _read_each(paths: list[Path], read: Callable[[Path], T]) -> list[T]:
     return results
 
 
-def _background(path: Path, size: tuple[int, int], upscale: bool) -> Background:
+def kept_part(width: int, height: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest part of a picture around its centre that has the aspect of `size` = (H, W).
+
+    Left, top, right and bottom in pixels of the picture.
+    """
+    scale = max(size[0] / height, size[1] / width)
+    left, top = (width - size[1] / scale) / 2, (height - size[0] / scale) / 2
+    return left, top, width - left, height - top
+
+
+def _background(path: Path, size: tuple[int, int], upscale: bool, fov: float | None) -> Background:
     img = codec.open_picture(path).convert("RGB")
     height, width = size
     if (img.height < height or img.width < width) and not upscale:
@@ -164,11 +183,12 @@ def _background(path: Path, size: tuple[int, int], upscale: bool) -> Background:
             f"{path} is {img.width} x {img.height} pixels, smaller than the {width} x {height} asked for: "
             f"use a larger picture or a smaller --size, or have it enlarged with --upscale"
         )
-    scale = max(height / img.height, width / img.width)
-    left, top = (img.width - width / scale) / 2, (img.height - height / scale) / 2
-    box = (left, top, img.width - left, img.height - top)
+    box = kept_part(img.width, img.height, size)
     resized = img.resize((width, height), Image.Resampling.LANCZOS, box=box)
-    return Background(path.name, np.asarray(resized))
+    focal_px = None
+    if fov is not None:
+        focal_px = img.width / 2 / math.tan(math.radians(fov) / 2) * width / (box[2] - box[0])
+    return Background(path.name, np.asarray(resized), focal_px=focal_px)
 
 
 def _cutout(
@@ -219,13 +239,14 @@ def _crop_to_alpha(rgba: np.ndarray, path: Path, mask_path: Path) -> np.ndarray:
     return np.ascontiguousarray(rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
-    by_stem: dict[str, Path] = {}
+def by_stem(paths: list[Path], what: str) -> dict[str, Path]:
+    """Paths by their names without suffix; ValueError where two agree, `what` naming their use."""
+    found: dict[str, Path] = {}
     for path in paths:
-        if path.stem in by_stem:
-            raise ValueError(f"two masks for {path.stem!r}: {by_stem[path.stem]} and {path.name}; remove one")
-        by_stem[path.stem] = path
-    return by_stem
+        if path.stem in found:
+            raise ValueError(f"two {what} for {path.stem!r}: {found[path.stem]} and {path.name}; remove one")
+        found[path.stem] = path
+    return found
 
 
 def _has_alpha(img: Image.Image) -> bool:

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of a data set, summed up while it is made.
+"""Mean, standard deviation and distributions of a data set, summed up while it is made.
 
 Stored values are whole numbers and are counted, so the sums over a shard are exact and do not depend on the
 order of its samples, nor the result on the number of workers.
@@ -11,31 +11,56 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mdlib.creation.coverage import Coverage
 from mdlib.loading import codec
 
 _LEVELS = 255.0
+_DEPTH_STEP_MM = 100  # of the histogram of metric depth
 
 
 class Statistics:
     """Counts of every stored value over the pixels of one shard, before encoding."""
 
     def __init__(self):
-        self._pictures: dict[str, np.ndarray] = {}  # kind -> (channels, 256)
-        self._depth_counts: np.ndarray | None = None
+        self._counts: dict[str, np.ndarray] = {}  # kind -> (channels, levels)
         self._error = {"count": 0, "sum": 0, "max": 0}  # of depth after encoding, in levels
+        self._coverage = Coverage()
 
     def add_picture(self, kind: str, img: np.ndarray) -> None:
         """Add one picture, (H,W,3) or (H,W) uint8."""
-        counts = np.array(Image.fromarray(img).histogram(), np.int64).reshape(
-            -1, 256
-        )  # quickest of seven ways
-        self._pictures[kind] = self._pictures[kind] + counts if kind in self._pictures else counts
+        self._add(kind, _count(img))
+
+    def add_masks(self, masks: np.ndarray) -> None:
+        """Add where the objects of a batch are, (B,H,W) uint8; their values are added by `add_picture`."""
+        self._coverage.add(masks)
 
     def add_depth(self, stored: np.ndarray) -> None:
-        """Add depth as stored: uint16 millimetres (0 = unknown) or uint8 closeness."""
-        levels = np.iinfo(stored.dtype).max + 1
-        counts = np.bincount(stored.reshape(-1), minlength=levels)
-        self._depth_counts = counts if self._depth_counts is None else self._depth_counts + counts
+        """Add depth as stored, of any shape: uint16 millimetres (0 = unknown) or uint8 closeness."""
+        self._add("depth", _count(stored.reshape(1, -1)))
+
+    def add_inside(self, kind: str, pictures: np.ndarray, boxes: np.ndarray) -> None:
+        """Add the part inside its box of each picture of a batch; the others follow by `add_outside`.
+
+        pictures (B,H,W,3) or (B,H,W) uint8, or depth as stored; boxes (B,4): top, bottom, left, right.
+        """
+        parts = [
+            picture[top:bottom, left:right].reshape(-1, *picture.shape[2:])
+            for picture, (top, bottom, left, right) in zip(pictures, boxes.tolist(), strict=True)
+        ]
+        self._add(kind, _count(np.concatenate(parts)[None]))
+
+    def add_outside(self, kind: str, background: np.ndarray, boxes: np.ndarray) -> None:
+        """Add what many pictures of one background show outside of their boxes: the background itself."""
+        height, width = background.shape[:2]
+        steps = np.zeros((height + 1, width + 1), np.int64)  # of how many boxes cover a pixel
+        top, bottom, left, right = boxes.T
+        for rows, columns, step in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
+            np.add.at(steps, (rows, columns), step)
+        outside = len(boxes) - steps.cumsum(0).cumsum(1)[:height, :width]
+        self._add(kind, _count(background, outside))
+
+    def _add(self, kind: str, counts: np.ndarray) -> None:
+        self._counts[kind] = self._counts[kind] + counts if kind in self._counts else counts
 
     def add_depth_error(self, stored: np.ndarray, decoded: np.ndarray) -> None:
         """Add what encoding changed in a uint8 closeness map."""
@@ -46,12 +71,27 @@ class Statistics:
 
     def state(self) -> dict:
         """The sums, for JSON: integers per channel in levels of 255, doubles in closeness for depth."""
-        state = {kind: _picture_sums(counts) for kind, counts in self._pictures.items()}
-        if self._depth_counts is not None:
-            state["depth"] = _depth_sums(self._depth_counts)
+        state = {
+            kind: _depth_sums(counts[0]) if kind == "depth" else _picture_sums(counts)
+            for kind, counts in self._counts.items()
+        }
+        if "depth" in self._counts:
+            state["depth_histogram"] = _depth_histogram(self._counts["depth"][0])
         if self._error["count"]:
             state["depth_error"] = self._error
+        state["coverage"] = self._coverage.state()
         return state
+
+
+def _count(img: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """How often each level occurs in each channel, (channels, levels); each pixel `weights` times."""
+    if weights is None and img.dtype == np.uint8 and img.size:
+        counts = np.array(Image.fromarray(img).histogram(), np.int64)  # quickest of seven ways
+        return counts.reshape(-1, 256)
+    levels, channels = np.iinfo(img.dtype).max + 1, img.reshape(*img.shape[:2], -1)
+    each = None if weights is None else weights.reshape(-1).astype(np.float64)  # whole numbers below 2^53
+    counts = [np.bincount(c.reshape(-1), each, levels) for c in np.moveaxis(channels, 2, 0)]
+    return np.rint(counts).astype(np.int64)
 
 
 def _picture_sums(counts: np.ndarray) -> dict:
@@ -71,6 +111,35 @@ def _depth_sums(counts: np.ndarray) -> dict:
         "sum": [math.fsum(weight * closeness)],
         "squares": [math.fsum(weight * closeness**2)],
     }
+
+
+def _depth_histogram(counts: np.ndarray) -> list[int]:
+    """Pixels per step of 100 mm, or per level of closeness; unknown ones left out, none after the last."""
+    if len(counts) > 256:
+        known = counts.copy()
+        known[0] = 0  # unknown
+        counts = np.add.reduceat(known, np.arange(0, len(known), _DEPTH_STEP_MM))
+    return np.trim_zeros(counts, "b").tolist()
+
+
+def depth_histogram(states: Sequence[dict], dtype: str, metric: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels per depth over all shards: (counts (N,), edges (N + 1,) rising), or None without depth.
+
+    dtype: of the stored depth, "uint16" or "uint8". Edges are metres where the depth is metric, else
+    closeness. The step at the far end of closeness, which reaches to infinity, is left out of metres.
+    """
+    parts = [state["depth_histogram"] for state in states if "depth_histogram" in state]
+    if not parts:
+        return None
+    counts = np.zeros(max(256 if dtype == "uint8" else 0, max(map(len, parts))), np.int64)
+    for part in parts:
+        counts[: len(part)] += part
+    if dtype == "uint16":
+        return counts, np.arange(len(counts) + 1) * (_DEPTH_STEP_MM / 1000)
+    edges = np.clip(np.arange(257) - 0.5, 0, 255) / 255
+    if not metric:
+        return counts, edges
+    return counts[:0:-1], codec.NEAR_M / edges[:0:-1]  # level 0 dropped: it reaches to infinity
 
 
 def combine(states: Sequence[dict]) -> dict:

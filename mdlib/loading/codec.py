@@ -227,7 +227,12 @@ def closeness_to_z(closeness: torch.Tensor, near_m: float = NEAR_M) -> torch.Ten
 
 
 def depth_to_closeness(stored: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
-    """Stored depth to float32 closeness: uint16 millimetres (0 -> nan) or uint8 closeness (0..255)."""
+    """Stored depth to float32 closeness: uint16 millimetres (0 -> nan) or uint8 closeness (0..255).
+
+    Float closeness stays as it is.
+    """
+    if stored.is_floating_point():
+        return stored
     if stored.dtype == torch.uint8:
         return stored.float() / 255.0
     mm = stored.to(torch.int32).float()

@@ -66,8 +66,8 @@ class SceneDataset:
 
     @property
     def fg(self) -> np.ndarray:
-        """Cut-out number of each sample (int64)."""
-        return self._store.fg[self.rows]
+        """Cut-out number of each sample (int64); of its first object where there are several."""
+        return self._store.fg[self.rows, 0]
 
     @property
     def placements(self) -> dict[str, np.ndarray]:
@@ -91,10 +91,10 @@ class SceneDataset:
         """Four disjoint sets: `train`, `new_fg`, `new_bg`, `new_both`.
 
         A share `held_out` of the groups of backgrounds and of cut-outs is unseen in `train`; near-duplicates
-        are one group and never stand on two sides.
+        are one group and never stand on two sides. Samples with seen and unseen cut-outs are left out.
         """
         bg_groups, fg_groups = self._store.groups("backgrounds"), self._store.groups("cutouts")
-        sets = splits.four_sets(bg_groups, fg_groups, self.bg, self.fg, seed, held_out)
+        sets = splits.four_sets(bg_groups, fg_groups, self.bg, self._store.fg[self.rows], seed, held_out)
         return {name: self.subset(indices) for name, indices in sets.items()}
 
     def __len__(self) -> int:

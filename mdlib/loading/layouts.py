@@ -120,7 +120,7 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     info["size"] = list(_picture(path, archive, int(found.members["fg_bg"][0])).shape[:2])
     columns = {"sample": np.array([name.encode("utf-8", "surrogateescape") for name in found.samples])}
     store = Store(
-        path, info, columns, bg.astype(np.int64), fg, archive, found.members, found.bg_members[used]
+        path, info, columns, bg.astype(np.int64), fg[:, None], archive, found.members, found.bg_members[used]
     )
     _set_tables(store, layout)
     _check_pairs(store)

@@ -20,7 +20,7 @@ def make_loader(
     batch_size: int = 64,
     shuffle: bool = False,
     seed: int = 0,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, int] | int | None = None,
     threads: int | None = None,
     workers: int = 0,
     drop_last: bool = False,
@@ -30,8 +30,9 @@ def make_loader(
 ) -> "Loader":
     """A loader over `dataset`; see `Loader`.
 
-    `size` (H, W) is the size of the float batches, that of the data set where it is None; a smaller one is
-    decoded faster. `threads` decode in the calling process (None: as many as there are cores, at most 8);
+    `size` (H, W), or the length of the shorter side, is the size of the float batches, that of the data set
+    where it is None; a smaller one is decoded faster.
+    `threads` decode in the calling process (None: as many as there are cores, at most 8);
     `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
     data sets whose pictures only PIL can read. `rank` of `world_size` processes gets its part of each global
     batch of world_size x batch_size samples. `decode_on_device` leaves the JPEG bytes of `fg_bg` to
@@ -40,6 +41,8 @@ def make_loader(
     """
     sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
     threads = threads or min(os.cpu_count() or 1, 8)
+    if isinstance(size, int):
+        size = tuple(round(side * size / min(dataset.size)) for side in dataset.size)
     return Loader(dataset, sampler, size or dataset.size, threads, workers, decode_on_device)
 
 
@@ -129,7 +132,11 @@ class Loader:
     def _from_workers(self) -> Iterator[dict[str, torch.Tensor]]:
         whole = _WholeBatches(self.dataset, self.reduce, self.encoded)
         yield from DataLoader(
-            whole, batch_sampler=self.sampler, num_workers=self.workers, collate_fn=_as_it_is
+            whole,
+            batch_sampler=self.sampler,
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else it draws its workers' seeds from that of the network
         )
 
     def to_float(

@@ -42,7 +42,7 @@ def read_store(path: Path) -> Store:
     columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     bg_members = archive.find_many([f"bg/{entry['id']}.jpg" for entry in info["backgrounds"]])
     bg = _numbers(columns["bg"], info["backgrounds"])
-    fg = _numbers(columns["fg"], info["cutouts"])
+    fg = _all_cutouts(objects, info["cutouts"])
     return Store(path, info, columns, bg, fg, archive, members, bg_members)
 
 
@@ -104,6 +104,21 @@ def first_objects(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     _, first = np.unique(table["sample"], return_index=True)
     first.sort()
     return {name: column[first] for name, column in table.items()}
+
+
+def of_each_sample(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """What objects have, (objects,), as one row per sample, (N,K), the last of each repeated to fill.
+
+    ends (N + 1): the number of each sample's first object, and at the end of all of them.
+    """
+    counts = np.diff(ends)
+    return values[ends[:-1, None] + np.minimum(np.arange(counts.max(initial=1)), counts[:, None] - 1)]
+
+
+def _all_cutouts(objects: list[dict[str, np.ndarray]], entries: list[dict]) -> np.ndarray:
+    samples, fg = (np.concatenate([table[name] for table in objects]) for name in ("sample", "fg"))
+    first = np.flatnonzero(np.append(True, samples[1:] != samples[:-1]))
+    return of_each_sample(_numbers(fg, entries), np.append(first, len(samples)))
 
 
 def _members(archive: Archive, part: int, kind: str, samples: np.ndarray, suffix: str) -> np.ndarray:

@@ -63,13 +63,15 @@ def four_sets(
 ) -> dict[str, np.ndarray]:
     """Sample numbers (int64) of the sets `train`, `new_fg`, `new_bg` and `new_both`.
 
-    `bg_groups`, `fg_groups`: group of each background and cut-out; `bg`, `fg`: background and cut-out of
-    each sample. The share `held_out` of the groups of each kind (at least one, and at least one stays) is
-    unseen in training. Depends on nothing but its arguments, on every machine.
+    `bg_groups`, `fg_groups`: group of each background and cut-out; `bg` (N,), `fg` (N,) or (N,K): background
+    and cut-outs of each sample. Samples with seen and unseen cut-outs are in no set. The share `held_out` of
+    the groups of each kind (at least one, and at least one stays) is unseen in training. Depends on nothing
+    but its arguments, on every machine.
     """
     new_bg = _held_out("bg", bg_groups, seed, held_out)[bg]
-    new_fg = _held_out("fg", fg_groups, seed, held_out)[fg]
-    chosen = (~new_bg & ~new_fg, ~new_bg & new_fg, new_bg & ~new_fg, new_bg & new_fg)
+    new_fg = _held_out("fg", fg_groups, seed, held_out)[fg].reshape(len(fg), -1)
+    seen, unseen = ~new_fg.any(1), new_fg.all(1)
+    chosen = (~new_bg & seen, ~new_bg & unseen, new_bg & seen, new_bg & unseen)
     return {name: np.flatnonzero(which) for name, which in zip(SETS, chosen, strict=True)}
 
 

@@ -27,7 +27,7 @@ class BaseStore(ABC):
     info: dict  # the content of dataset.json
     columns: dict[str, np.ndarray]  # the table of placements, one entry per sample
     bg: np.ndarray  # background number of each sample, int64
-    fg: np.ndarray  # cut-out number of each sample, int64
+    fg: np.ndarray  # cut-out number of each object of each sample, int64 (N,K); the last repeated to fill
 
     def __post_init__(self):
         """What each process has for itself, and what no copy takes along."""

@@ -79,17 +79,24 @@ def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | Non
     config = {"name": model.name, "options": model.options, **(extra or {})}
     # Built before anything is written, so that an `extra` that is no JSON leaves the folder as it was.
     text = json.dumps(config, indent=2) + "\n"
-    partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.part"
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    # The weights last: where they are, the model is complete. Not by `save_file`, whose files nobody but
+    # their owner may read.
+    for name, data in ((CONFIG_NAME, text.encode()), (WEIGHTS_NAME, save(tensors))):
+        _replace(folder / name, data)
+    return folder
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
-        # Not `save_file`, whose files nobody but their owner may read.
-        partial.write_bytes(save(tensors))
-        os.replace(partial, folder / WEIGHTS_NAME)
-        partial.write_text(text)
-        os.replace(partial, folder / CONFIG_NAME)
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    return folder
 
 
 def load_model(folder: str | Path) -> nn.Module:

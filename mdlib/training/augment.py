@@ -5,6 +5,8 @@
 | mirror | 1/2 | all four pictures at once |
 | recolour | 0.4 x strength | both pictures alike, as if the room were another one: hue +- a quarter turn, |
 | | | saturation x U(0.3, 1.3), red, green and blue each x U(0.8, 1.1) |
+| crop | 0.25 x strength | a window of U(0.7, 1) of the sides, of all four pictures at once; depth as if the |
+| | | camera had come nearer by as much (Eigen et al. 2014), so that near things may reach 1 |
 | empty | 0.03 x strength | fg_bg becomes bg, mask 0: nothing was added; depth unknown behind the object |
 | disturb | 0.75 x strength | half of them one family, half two families one after the other |
 
@@ -29,6 +31,7 @@ FAMILIES = ("camouflage", "shadow", "shift", "rotate", "blur", "exposure", "jitt
 assert set(FAMILIES) == set(CONDITIONS) - {"clean"}
 
 RECOLOUR_SHARE, EMPTY_SHARE, DISTURB_SHARE, TWO_FAMILIES_SHARE = 0.4, 0.03, 0.75, 0.5
+CROP_SHARE, SMALLEST_CROP = 0.25, 0.7
 
 
 class Draw(NamedTuple):
@@ -38,6 +41,7 @@ class Draw(NamedTuple):
     empty: bool
     colours: np.ndarray | None  # (3,3) matrix of RGB
     families: tuple[str, ...]
+    crop: tuple[float, float, float] | None  # left, top, side: shares of the picture
 
 
 def sample_seeds(count: int, *position: int) -> list[int]:
@@ -58,6 +62,7 @@ def augment(batch: dict[str, Tensor], seeds: Sequence[int], strength: float = 1.
     draws = [draw(seed, strength) for seed in seeds]
     batch = {name: tensor.clone() for name, tensor in batch.items()}
     mirror(batch, [i for i, d in enumerate(draws) if d.mirror])
+    crop(batch, [i for i, d in enumerate(draws) if d.crop], [d.crop for d in draws])
     remove_object(batch, [i for i, d in enumerate(draws) if d.empty])
     recolour(batch, [i for i, d in enumerate(draws) if d.colours is not None], [d.colours for d in draws])
     return disturb_each(batch, [d.families for d in draws], seeds)
@@ -69,12 +74,16 @@ def draw(seed: int, strength: float) -> Draw:
     mirrored, emptied, recoloured, disturbed, twice = rng.random(5)
     turn, saturation, gains = rng.uniform(-0.25, 0.25), rng.uniform(0.3, 1.3), rng.uniform(0.8, 1.1, 3)
     two_families = rng.choice(FAMILIES, 2, replace=False).tolist()
+    cropped, side, *corner = rng.random(4)
+    side = SMALLEST_CROP + (1 - SMALLEST_CROP) * side
+    window = (float(corner[0] * (1 - side)), float(corner[1] * (1 - side)), float(side))
     count = 0 if disturbed >= DISTURB_SHARE * strength else 2 if twice < TWO_FAMILIES_SHARE else 1
     return Draw(
         mirror=mirrored < 0.5,
         empty=emptied < EMPTY_SHARE * strength,
         colours=colour_matrix(turn, saturation, gains) if recoloured < RECOLOUR_SHARE * strength else None,
         families=tuple(two_families[:count]),
+        crop=window if cropped < CROP_SHARE * strength else None,
     )
 
 
@@ -95,6 +104,30 @@ def mirror(batch: dict[str, Tensor], chosen: list[int]) -> None:
     if chosen:
         for tensor in batch.values():
             tensor[chosen] = tensor[chosen].flip(-1)
+
+
+def crop(
+    batch: dict[str, Tensor], chosen: list[int], windows: Sequence[tuple[float, float, float] | None]
+) -> None:
+    """Enlarge windows (left, top, side) of all pictures of the chosen samples to full size, in place.
+
+    Things look 1 / side as large as before, as if they were nearer by that factor; so is their depth.
+    """
+    if not chosen:
+        return
+    left, top, side = np.array([windows[i] for i in chosen], np.float32).T
+    none = np.zeros_like(side)
+    views = np.stack([side, none, 2 * left + side - 1, none, side, 2 * top + side - 1], 1).reshape(-1, 2, 3)
+    views = torch.from_numpy(views).to(batch["bg"])
+    grid = F.affine_grid(views, [len(chosen), 1, *batch["bg"].shape[-2:]], align_corners=False)
+    for name, tensor in batch.items():
+        mode = (
+            "nearest" if name == "depth" else "bilinear"
+        )  # no distance where there is nothing, no lost pixel
+        window = F.grid_sample(tensor[chosen], grid, mode, padding_mode="border", align_corners=False)
+        if name == "depth":
+            window = window / views[:, :1, :1, None]
+        tensor[chosen] = window.clamp(0, 1)
 
 
 def remove_object(batch: dict[str, Tensor], chosen: list[int]) -> None:
@@ -134,10 +167,20 @@ def disturb_each(
     return {**batch, "bg": bg, "fg_bg": fg_bg}
 
 
+def split_batch(batch: dict[str, Tensor], parts: int) -> list[dict[str, Tensor]]:
+    """The batch in `parts` parts of nearly equal size, one after the other; the batch itself for one."""
+    if parts == 1:
+        return [batch]
+    columns = zip(*(tensor.chunk(parts) for tensor in batch.values()), strict=True)
+    return [dict(zip(batch, column, strict=True)) for column in columns]
+
+
 def resize(batch: dict[str, Tensor], size: int | None) -> dict[str, Tensor]:
     """The float batch with a shorter side of `size` px, antialiased; None = as it is.
 
-    Depth becomes unknown where part of what it is made of is unknown.
+    Depth becomes unknown where part of what it is made of is unknown. A loader that was told the size leaves
+    nothing to do here: it decodes JPEG at 1/2, 1/4 or 1/8 of the size as far as that goes, which is faster,
+    then makes the pictures smaller in the same way, but takes depth from the nearest pixel.
     """
     height, width = batch["mask"].shape[-2:]
     if size is None or size == min(height, width):

@@ -6,10 +6,11 @@ run/checkpoints/step-00001234/
     metrics.jsonl       the metrics up to this step
     manifest.json       bytes and sha256 of the other three
 
-A checkpoint is written under a temporary name, synced to the disk, and then renamed; it is read only if every
-checksum fits. Nothing in it is code: tensors and JSON.
+A checkpoint is written under a temporary name, synced to the disk, read back, and only then renamed; it is
+taken only if every checksum fits. Nothing in it is code: tensors and JSON.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import re
 import shutil
 import socket
 import warnings
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +45,7 @@ class Checkpoints:
     """The checkpoints of one run, in the folder `folder`; the `keep` newest and the best one stay.
 
     The best one has the highest state["score"]. Checkpoints found damaged or foreign are left untouched, and
-    do not count as kept. One process at a time may save.
+    do not count as kept. One thread at a time may save.
     """
 
     def __init__(self, folder: str | Path, keep: int = 3):
@@ -53,14 +55,17 @@ class Checkpoints:
     def paths(self) -> list[Path]:
         """All finished checkpoints, found by name, in the order of their steps; not yet verified."""
         found = [path for path in self.folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir()]
-        return sorted(found, key=_step)
+        return sorted(found, key=step_of)
 
-    def latest(self, run_id: str | None = None) -> Checkpoint | None:
+    def latest(self, run_id: str | None = None, after: int = -1) -> Checkpoint | None:
         """The newest checkpoint that is whole and belongs to the run `run_id` (None = to any).
 
-        Each newer one that is not is named in a warning.
+        Only those of a step greater than `after` are looked at. Each newer one that is damaged or of another
+        run is named in a warning.
         """
         for path in reversed(self.paths()):
+            if step_of(path) <= after:
+                break
             try:
                 checkpoint = read(path)
                 if run_id is not None and checkpoint.state.get("run_id") != run_id:
@@ -73,20 +78,32 @@ class Checkpoints:
                 warnings.warn(f"checkpoint {path} is left out: {_sentence(error)}", stacklevel=2)
         return None
 
-    def save(
-        self, step: int, tensors: dict[str, Tensor], state: dict[str, Any], metrics: bytes = b""
-    ) -> Path:
-        """Write the checkpoint of `step`, then remove those that need not stay.
+    def save(self, step: int, frozen: bytearray, state: dict[str, Any], metrics: bytes = b"") -> Path:
+        """Write the checkpoint of `step`, read it back, then remove those that need not stay.
+
+        `frozen` are its tensors, see file_image.
 
         Raises OSError, as on a full disk; then nothing is left of it, and the others stay.
+        """
+        path = self.put(f"step-{step:08d}", pack(frozen, {**state, "step": step}, metrics))
+        self.prune()
+        return path
+
+    def put(self, name: str, contents: dict[str, bytes | bytearray]) -> Path:
+        """Write the files of a checkpoint so that it is there when every byte is on the disk, or not at all.
+
+        Raises OSError; then nothing is left of it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it saved or removed
             shutil.rmtree(leftover, ignore_errors=True)
-        path = self.folder / f"step-{step:08d}"
+        path = self.folder / name
         temporary = self._temporary(path, "new")
         try:
-            write(temporary, tensors, {**state, "step": step}, metrics)
+            temporary.mkdir()
+            for file, data in contents.items():
+                write_synced(temporary / file, data)
+            sync_folder(temporary)
             if path.exists():  # rejected, or saved before the run went back to an older one
                 path.rename(self._free_name(path)) if path in self.rejected else self._remove(path)
             temporary.rename(path)
@@ -95,15 +112,15 @@ class Checkpoints:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         self.rejected.discard(path)
-        self._prune()
         return path
 
-    def _prune(self) -> None:
+    def prune(self, spare: Container[str] = ()) -> None:
+        """Remove all but the `keep` newest, the best, and those with a name in `spare`."""
         sound = [path for path in self.paths() if path not in self.rejected]
         scores = {path: score for path in sound if (score := _score(path)) is not None}
         best = max(scores, key=scores.get, default=None)
         for path in sound[: -self.keep]:
-            if path != best:
+            if path != best and path.name not in spare:
                 self._remove(path)
 
     def _remove(self, path: Path) -> None:
@@ -120,28 +137,19 @@ class Checkpoints:
         return next(name for name in names if not name.exists())
 
 
-def write(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any], metrics: bytes) -> None:
-    """Write the files of a checkpoint to the new folder `folder` and sync them to the disk."""
-    folder.mkdir()
-    on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    contents = {
-        TENSORS: safetensors.torch.save(on_cpu),
-        STATE: json.dumps(state, indent=1).encode(),
-        METRICS: metrics,
-    }
+def pack(frozen: bytearray, state: dict[str, Any], metrics: bytes) -> dict[str, bytes | bytearray]:
+    """The files of a checkpoint, by name."""
+    contents = {TENSORS: frozen, STATE: json.dumps(state, indent=1).encode(), METRICS: metrics}
     files = {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()}
-    contents[MANIFEST] = json.dumps({"format": FORMAT, "files": files}, indent=1).encode()
-    for name, data in contents.items():
-        write_synced(folder / name, data)
-    sync_folder(folder)
+    return {**contents, MANIFEST: json.dumps({"format": FORMAT, "files": files}, indent=1).encode()}
 
 
-def read(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`; raises one of UNREADABLE where a byte is not as it was written."""
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The files of the checkpoint in `folder`; raises one of UNREADABLE where a byte is not as written."""
+    contents = {MANIFEST: (folder / MANIFEST).read_bytes()}
+    manifest = json.loads(contents[MANIFEST])
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{MANIFEST} does not say {FORMAT!r}")
-    contents = {}
     for name in (TENSORS, STATE, METRICS):
         data, expected = (folder / name).read_bytes(), manifest["files"][name]
         if len(data) != expected["bytes"]:
@@ -149,18 +157,28 @@ def read(folder: Path) -> Checkpoint:
         if _sha256(data) != expected["sha256"]:
             raise ValueError(f"{name} is not what was written: its sha256 differs")
         contents[name] = data
+    return contents
+
+
+def read(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`; raises one of UNREADABLE where it is not whole."""
+    contents = read_files(folder)
     state = json.loads(contents[STATE])
-    if state["step"] != _step(folder):
+    if state["step"] != step_of(folder):
         raise ValueError(f"it is of step {state['step']}, not of the step in its name")
     return Checkpoint(folder, safetensors.torch.load(contents[TENSORS]), state, contents[METRICS])
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+def write_synced(path: Path, data: bytes | bytearray) -> None:
+    """Write a file, wait until the disk has it, and read it back; raises OSError where it is another."""
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):  # forget it, so that reading it asks the disk
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if path.read_bytes() != data:
+        raise OSError(f"{path} is not on the disk as it was written: is the disk failing?")
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -180,15 +198,19 @@ def sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:  # network drives have no such thing for folders
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+                raise
         finally:
             os.close(descriptor)
 
 
-def _sha256(data: bytes) -> str:
+def _sha256(data: bytes | bytearray) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
     return int(NAME.fullmatch(path.name)[1])
 
 

@@ -1,19 +1,23 @@
 """What a training run is asked to do."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mdlib.training.schedule import SMALLEST_PX, Stage, parse_stages
+from mdlib.training.stages import SMALLEST_PX, Stage, parse_stages
 
 DEFAULT_MINUTES = 20.0
+# Learning rate and weight decay where none is given.
+OPTIMIZERS = {"adamw": (2e-3, 0.01), "adam": (1e-3, 0.0), "rmsprop": (1e-3, 0.0), "sgd": (0.01, 0.0)}
 
 # What the order of samples or the shape of the state depends on; all else may change when a run goes on.
 FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
 FREE = (
-    "steps", "epochs", "minutes", "lr", "schedule", "warmup", "weight_decay", "clip", "ema", "loss", "size",
-    "augment", "checks", "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
-    "workers", "device", "precision",
+    "steps", "epochs", "minutes", "lr", "momentum", "schedule", "warmup", "drop", "drop_every", "drop_at",
+    "plateau_checks", "weight_decay", "clip", "ema", "loss", "size", "augment", "checks", "check_pairs",
+    "stop_checks", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every", "workers", "device",
+    "precision", "accumulate", "channels_last", "compile", "fused", "mirror",
 )  # fmt: skip
 
 
@@ -28,8 +32,13 @@ class TrainConfig:
 
     data: Path
     """Folder of the data set."""
+    mix: tuple[Path, ...] = ()
+    """Folders of more data sets, mixed with it; those without depth teach the mask alone."""
     run: Path = Path("run")
     """Folder of the run: checkpoints, metrics, and in the end the trained network."""
+    mirror: Path | None = None
+    """Folder that gets a copy of the run while training goes on, such as one on Google Drive; a lost run
+    folder goes on from there."""
 
     model: str = "mdnet"
     """Name of the network."""
@@ -47,16 +56,31 @@ class TrainConfig:
 
     batch_size: int = 16
     """Samples per step."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """AdamW, or SGD with Nesterov momentum 0.9."""
-    lr: float = 2e-3
-    """Highest learning rate."""
-    weight_decay: float = 0.01
-    """Decay of the convolutions' weights; biases and normalisation layers have none."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes on after the warm-up: down to zero along a cosine, or as it is."""
+    accumulate: int = 1
+    """Parts in which a batch goes through the network, to take less memory; the gradients are added up. The
+    step is that of the whole batch, but for batch normalisation, which sees each part alone."""
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
+    """Rule of the steps."""
+    lr: float | None = None
+    """Highest learning rate; where it is not given 0.002 (adamw), 0.001 (adam, rmsprop), 0.01 (sgd)."""
+    momentum: float = 0.9
+    """What goes on of the step before (sgd), or of the gradient before (adamw, adam: beta1)."""
+    weight_decay: float | None = None
+    """Decay of the convolutions' weights; biases and normalisation layers have none. Where it is not given
+    0.01 (adamw) or 0; the other optimizers add it to the gradient (L2)."""
+    schedule: Literal["cosine", "constant", "step", "multistep", "plateau", "onecycle"] = "cosine"
+    """How the learning rate goes on after the warm-up: down to zero along a cosine, as it is, in steps, lower
+    when the checks become no better, or as a cycle with the momentum against it."""
     warmup: float = 0.05
-    """Share of the run in which the learning rate rises from zero."""
+    """Share of the run in which the learning rate rises, from zero (onecycle: from 1/25)."""
+    drop: float = 0.1
+    """Factor of the learning rate at each step down (step, multistep, plateau)."""
+    drop_every: float = 0.3
+    """Share of the run between two steps down (step)."""
+    drop_at: tuple[float, ...] = (0.5, 0.75)
+    """Shares of the run where the steps down are (multistep)."""
+    plateau_checks: int = 2
+    """Step down after so many checks in a row without a better iou_disturbed (plateau)."""
     clip: float = 1.0
     """Longest gradient; longer ones are scaled down. 0 = no limit."""
     ema: float = 0.998
@@ -65,7 +89,10 @@ class TrainConfig:
     size: int | None = None
     """Shorter side of the training pictures in px; the data set's where it is not given."""
     stages: str = ""
-    """Sizes one after the other with their shares of the run, such as "112:0.6,160:0.4"."""
+    """Sizes one after the other with their shares of the run, and batch sizes where they differ, such as
+    "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
+    "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
+    frozen decoder is left out of the loss."""
     augment: float = 1.0
     """Strength of flips, recolouring and disturbances: 1 = 3 of 4 samples disturbed, 0 = as stored."""
 
@@ -73,6 +100,8 @@ class TrainConfig:
     """How often the validation set is looked at, evenly over the run, the end included. 0 = never."""
     check_pairs: int = 64
     """Pairs of the validation set that are looked at."""
+    stop_checks: int = 0
+    """End after so many checks in a row without a better iou_disturbed. 0 = never before the end."""
     checkpoint_steps: int | None = None
     """Save after so many steps."""
     checkpoint_minutes: float = 2.0
@@ -90,20 +119,26 @@ class TrainConfig:
     """Where to train; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the network's activations."""
+    channels_last: bool = True
+    """Keep the channels of a pixel side by side in memory."""
+    compile: bool = False
+    """Compile the network with torch.compile: slow to begin, then faster where it works."""
+    fused: bool = False
+    """Let the optimizer do its step in one piece (not for rmsprop)."""
 
     def __post_init__(self) -> None:
         positive = (
-            "steps", "epochs", "minutes", "batch_size", "lr", "check_pairs", "checkpoint_steps",
-            "checkpoint_minutes", "keep", "log_every",
+            "steps", "epochs", "minutes", "batch_size", "accumulate", "lr", "drop", "drop_every",
+            "plateau_checks", "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
         )  # fmt: skip
         for name in positive:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; expected more than 0")
-        for name in ("weight_decay", "clip", "checks", "seed", "workers"):
-            if not getattr(self, name) >= 0:
+        for name in ("weight_decay", "clip", "checks", "stop_checks", "seed", "workers"):
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("warmup", "ema"):
+        for name in ("warmup", "ema", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to below 1")
         if not 0 <= self.augment <= 1:
@@ -114,16 +149,35 @@ class TrainConfig:
             raise ValueError(
                 f"size {self.size} and stages {self.stages!r} both say how large pictures are: give one"
             )
+        if not all(0 < share < 1 for share in self.drop_at):
+            raise ValueError(f"drop_at is {self.drop_at}; expected shares of the run between 0 and 1")
+        for name in ("plateau", "stop_checks"):
+            if not self.checks and (self.stop_checks if name == "stop_checks" else self.schedule == name):
+                raise ValueError(f"checks is 0, but {name} waits for them: take checks above 0")
+        if self.fused and self.optimizer == "rmsprop":
+            raise ValueError("rmsprop has no fused form: take another optimizer or leave fused out")
         self.all_stages()
 
-    def progress(self, step: int, steps_per_epoch: int, elapsed_s: float) -> float:
-        """How much of the run is done, 0 to 1 or a bit more: by steps, epochs or time, whichever is ahead."""
+    def highest_lr(self, stage: Stage) -> float:
+        """The learning rate that the schedule of this stage starts from."""
+        return stage.lr or self.lr or OPTIMIZERS[self.optimizer][0]
+
+    def decay(self) -> float:
+        """The weight decay given, or that of the optimizer."""
+        return OPTIMIZERS[self.optimizer][1] if self.weight_decay is None else self.weight_decay
+
+    def progress(self, step: int, passes: float, elapsed_s: float) -> float:
+        """How much of the run is done, 0 to 1 or a bit more: by steps, epochs or time, whichever is ahead.
+
+        `passes` over the training set are done. Rounded so that 3 tenths are neither more nor less than 0.3.
+        """
         minutes = self.minutes if self.minutes or self.steps or self.epochs else DEFAULT_MINUTES
-        return max(
+        done = max(
             step / self.steps if self.steps else 0.0,
-            step / max(1, round(self.epochs * steps_per_epoch)) if self.epochs else 0.0,
+            passes / self.epochs if self.epochs else 0.0,
             elapsed_s / (60 * minutes) if minutes else 0.0,
         )
+        return round(done, 12)
 
     def fixed(self, samples: int) -> dict[str, Any]:
         """The settings that must stay when a run goes on, as JSON gives them back."""
@@ -131,7 +185,13 @@ class TrainConfig:
 
     def all_stages(self) -> list[Stage]:
         """The stages of the run; one stage where `stages` is empty."""
-        return parse_stages(self.stages) if self.stages else [Stage(0, self.size, 0.0, 1.0)]
+        if self.stages:
+            return parse_stages(self.stages, self.batch_size)
+        return [Stage(0, self.size, 0.0, 1.0, self.batch_size)]
+
+    def as_json(self) -> dict[str, Any]:
+        """All settings, as JSON gives them back."""
+        return json.loads(json.dumps(asdict(self), default=str))
 
 
 def check_unchanged(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -39,7 +39,10 @@ class Records:
 
     def begin(self, config: dict[str, Any], metrics: bytes) -> None:
         """Write what the run is asked to do, and go back to the metrics of the checkpoint it goes on from."""
-        self.config_path.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.config_path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in (*folder.glob(".*.tmp"), *folder.glob("*.part")):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
         replace_file(self.config_path, json.dumps(config, indent=2).encode())
         replace_file(self.metrics_path, metrics)
 

@@ -1,5 +1,7 @@
 """What a run is made of before its first step: device, network, loss, optimizer."""
 
+from collections.abc import Sequence
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -7,7 +9,7 @@ from torch import nn
 
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.registry import create_model
-from mdlib.training.config import TrainConfig
+from mdlib.training.config import OPTIMIZERS, TrainConfig
 
 
 def new_model(config: TrainConfig) -> nn.Module:
@@ -17,23 +19,44 @@ def new_model(config: TrainConfig) -> nn.Module:
         return create_model(config.model, **config.model_options)
 
 
-def new_losses(config: TrainConfig) -> Losses:
-    """The loss terms of `config.loss`; raises ValueError for an unknown preset."""
-    if config.loss not in PRESETS:
-        raise ValueError(f"unknown loss {config.loss!r}; there are {', '.join(map(repr, PRESETS))}")
-    return Losses(PRESETS[config.loss])
+def new_losses(name: str, frozen: Sequence[str] = ()) -> Losses:
+    """The loss terms of the preset `name`, without those of `frozen` decoders.
+
+    Raises ValueError for an unknown preset, or where no term is left.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown loss {name!r}; there are {', '.join(map(repr, PRESETS))}")
+    left_out = tuple(part.removesuffix("decoder") for part in frozen if part.endswith("_decoder"))
+    weights = {term: weight for term, weight in PRESETS[name].items() if not term.startswith(left_out)}
+    if not weights:
+        raise ValueError(f"nothing of {name!r} is left with {', '.join(frozen)} frozen: freeze less")
+    return Losses(weights)
 
 
 def new_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of `config.optimizer`; weights of one dimension (biases, normalisation) do not decay."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
-        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": config.decay()},
         {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
     ]
+    lr = config.lr or OPTIMIZERS[config.optimizer][0]  # the loop sets it anew before each step
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=lr)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=config.lr)
+        return torch.optim.SGD(groups, lr=lr, momentum=config.momentum, fused=config.fused)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=lr, betas=(config.momentum, 0.999), fused=config.fused)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:
+    """Learning rate and momentum of the next step; RMSprop, and SGD begun without momentum, have none."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif group["momentum"]:
+            group["momentum"] = momentum
 
 
 def new_accelerator(config: TrainConfig) -> Accelerator:

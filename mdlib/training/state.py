@@ -11,7 +11,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
@@ -19,20 +19,27 @@ from torch import Tensor, nn
 
 from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
+from mdlib.training.schedule import Plateau
 from mdlib.training.setup import new_optimizer
 
 
 @dataclass
 class Position:
-    """How far a run is. The next batch is number `batch` of `epoch`, in the size of `stage`."""
+    """How far a run is. The next batch is number `batch` of `epoch`, in the sizes of `stage`."""
 
     step: int = 0  # done
     stage: int = 0
     epoch: int = 0
     batch: int = 0
+    passes: float = 0.0  # over the training set, in the epochs before this one; some a stage cut short
     logged_step: int = 0  # where the last row of losses was written
     checks: int = 0  # of the validation set, done
     elapsed_s: float = 0.0  # all sittings together
+    plateau: Plateau = field(default_factory=Plateau)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.plateau, dict):  # out of a checkpoint
+            self.plateau = Plateau(**self.plateau)
 
 
 class TrainState:
@@ -40,9 +47,12 @@ class TrainState:
 
     def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator):
         self.device, self.scaler = accelerator.device, accelerator.scaler
-        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.network = network.to(self.device, memory_format=layout).train()
         self.average = AveragedModel(self.network, config.ema)
         self.model, self.optimizer = accelerator.prepare(self.network, new_optimizer(config, self.network))
+        if config.compile:
+            self.model = torch.compile(self.model)
         self.at = Position()
         self.sums: dict[str, Tensor] = {}
 
@@ -90,7 +100,10 @@ class TrainState:
         for name, weight in self.network.named_parameters():
             kinds = part(tensors, f"optimizer.{name}.")
             if kinds:
-                self.optimizer.state[weight] = {kind: _like(weight, value) for kind, value in kinds.items()}
+                fused = self.optimizer.param_groups[0].get("fused")
+                self.optimizer.state[weight] = {
+                    kind: _like(weight, value, bool(fused)) for kind, value in kinds.items()
+                }
         self.sums = {name: total.to(self.device) for name, total in part(tensors, "sums.").items()}
         scale = part(tensors, "scaler.")
         if self.scaler is not None and scale:
@@ -106,10 +119,10 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
 
 
-def _like(weight: Tensor, value: Tensor) -> Tensor:
+def _like(weight: Tensor, value: Tensor, fused: bool) -> Tensor:
     """The value in the weight's place and memory layout: another layout could round differently."""
-    if value.shape != weight.shape:  # the count of steps, which stays on the CPU
-        return value.clone()
+    if value.shape != weight.shape:  # the count of steps, which a fused optimizer alone wants on the device
+        return value.to(weight.device if fused else "cpu", copy=True)
     return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
 
 

@@ -7,6 +7,7 @@ changes is in a checkpoint (state.TrainState), and everything random follows fro
 import math
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,16 +15,22 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from mdlib.modeling.networks.base import freeze
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
-from mdlib.training.augment import augment, resize, sample_seeds
+from mdlib.training.augment import augment, resize, sample_seeds, split_batch
 from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.file_image import file_image
 from mdlib.training.interrupt import StopRequest
+from mdlib.training.lock import RunLock
+from mdlib.training.mirror import Mirror
 from mdlib.training.progress import Progress
 from mdlib.training.records import Records
-from mdlib.training.schedule import Stage, learning_rate
-from mdlib.training.setup import new_accelerator, new_losses, new_model
+from mdlib.training.saver import Saver, Snapshot
+from mdlib.training.schedule import learning_rate, momentum
+from mdlib.training.setup import new_accelerator, new_losses, new_model, set_rates
+from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 
 __all__ = ["Fitted", "TrainConfig", "Trainer", "new_model"]
@@ -41,18 +48,23 @@ class Fitted(NamedTuple):
 class Trainer:
     """Trains `model`, such as `setup.new_model(config)`, as `config` says.
 
-    `make_loaders(stage)` gives (train_loader, validation_loader) for a schedule.Stage. A loader has `len`,
-    `dataset`, `set_epoch(epoch, start)`, iteration over batches and `to_float(batch, device)`; see
-    loading.loader. The validation loader should shuffle: only its first samples are looked at.
+    `make_loaders(stage)` gives (train_loader, validation_loader) for a stages.Stage, in its `size` and
+    `batch_size`. A loader has `len`, `dataset`, `set_epoch(epoch, start)`, iteration over batches and
+    `to_float(batch, device)`; see loading.loader. Where its pictures are larger, they are made smaller here
+    (augment.resize). The validation loader should shuffle: only its first samples are looked at, always in
+    the size of the last stage, so that scores can be compared.
     """
 
     def __init__(self, config: TrainConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple]):
         self.config, self.make_loaders, self.run = config, make_loaders, Path(config.run)
         self.stages = config.all_stages()
-        self.losses = new_losses(config)
+        self.all_losses = [new_losses(stage.loss or config.loss, stage.freeze) for stage in self.stages]
         self.accelerator = new_accelerator(config)
         self.state = TrainState(config, model, self.accelerator)
+        self.problems: deque[str] = deque()  # of the threads that save and mirror
         self.checkpoints = Checkpoints(self.run / "checkpoints", config.keep)
+        self.mirror = Mirror(self.checkpoints, config.mirror, self.problems)
+        self.saver = Saver(self.checkpoints, self.problems, saved=self.mirror.wake)
         self.scores: dict[str, float] = {}
         self.stop = StopRequest()
 
@@ -62,9 +74,10 @@ class Trainer:
         SIGTERM and SIGINT (Ctrl-C, a notebook's stop button) end it after the step at hand, with a checkpoint
         and a sentence that says how to go on.
         Raises ValueError where a setting that must stay is not the run's, FloatingPointError where the loss
-        is no number any more.
+        is no number any more, BlockingIOError where another process trains in this folder.
         """
-        with own_random_numbers(self.config.seed, self.state.device), self.stop:
+        random_numbers = own_random_numbers(self.config.seed, self.state.device)
+        with RunLock(self.run), self.mirror, self.saver, random_numbers, self.stop:
             resumed = self.resume()
             if (self.run / WEIGHTS_NAME).exists() and (self.progress >= 1 or not resumed):
                 print(f"{self.run} is finished: give more steps, epochs or minutes, or another run folder")
@@ -77,14 +90,16 @@ class Trainer:
                 self.check_if_due()  # it may have been stopped in the middle of one
                 while self.progress < 1 and not self.stop.name:
                     self.train_epoch()
-                self.save_checkpoint(needed=True)
-        if self.stop.name:
-            print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
-            return self.fitted(finished=False)
-        save_model(self.state.average.model, self.run, self.description())
-        scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
-        print(f"{self.run} is finished after {self.at.step} steps{scores}")
-        return self.fitted(finished=True)
+                self.save_checkpoint()
+                self.saver.finish()
+                self.warn_of_problems()
+            if self.stop.name:
+                print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
+                return self.fitted(finished=False)
+            save_model(self.state.average.model, self.run, self.description())
+            scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
+            print(f"{self.run} is finished after {self.at.step} steps{scores}")
+            return self.fitted(finished=True)
 
     def train_epoch(self) -> None:
         """The rest of this epoch, or less where a stage ends or a signal asks to stop."""
@@ -93,8 +108,10 @@ class Trainer:
             self.load(stage)
         self.train_loader.set_epoch(self.at.epoch, start=self.at.batch)
         for batch in self.bar.waiting(self.train_loader):
+            rate = learning_rate(self.config, self.progress, self.config.highest_lr(stage), self.at.plateau)
+            set_rates(self.state.optimizer, rate, momentum(self.config, self.progress))
             self.train_step(batch, stage)
-            self.move_on(stage, len(batch["mask"]))
+            self.move_on(stage, len(batch["index"]))
             self.log_if_due()
             self.check_if_due()
             self.save_if_due()
@@ -103,20 +120,20 @@ class Trainer:
 
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
-        config, at, state = self.config, self.at, self.state
+        config, state, at = self.config, self.state, self.state.at
         batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
         seeds = sample_seeds(len(batch["mask"]), config.seed, at.stage, at.epoch, at.batch)
         batch = augment(batch, seeds, config.augment)
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(self.progress, config.lr, config.schedule, config.warmup)
-        terms = self.losses(state.model(batch["bg"], batch["fg_bg"]), batch)
-        self.accelerator.backward(terms["total"])
+        for part in split_batch(batch, config.accumulate):
+            prediction = state.model(part["bg"], part["fg_bg"])
+            terms = self.all_losses[stage.index](prediction, part, whole=batch)
+            self.accelerator.backward(terms["total"])
+            state.add_losses(terms)
         if config.clip:
             self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
         state.optimizer.step()
         state.optimizer.zero_grad()
         state.average.update(at.step)
-        state.add_losses(terms)
 
     def move_on(self, stage: Stage, samples: int) -> None:
         """Advance the position by the step just done. A new stage begins with a new epoch."""
@@ -125,6 +142,7 @@ class Trainer:
         self.progress = self.measure_progress()
         stage_ends = self.progress >= stage.end and stage is not self.stages[-1]
         if stage_ends or at.batch == len(self.train_loader):
+            at.passes += at.batch / len(self.train_loader)
             at.epoch, at.batch = at.epoch + 1, 0
         if stage_ends:
             at.stage += 1
@@ -132,16 +150,23 @@ class Trainer:
 
     def measure_progress(self) -> float:
         self.at.elapsed_s = self.elapsed_before_s + time.monotonic() - self.started
-        return self.config.progress(self.at.step, len(self.train_loader), self.at.elapsed_s)
+        if self.no_better():
+            return 1.0
+        passes = self.at.passes + self.at.batch / len(self.train_loader)
+        return self.config.progress(self.at.step, passes, self.at.elapsed_s)
+
+    def no_better(self) -> bool:
+        """Whether the run ends early, because the checks became no better for so long."""
+        return 0 < self.config.stop_checks <= self.at.plateau.waited
 
     def log_if_due(self) -> None:
-        """A row of mean losses every `log_every` steps and at the end."""
-        at = self.at
-        if at.step % self.config.log_every and self.progress < 1:
+        """A row of mean losses every `log_every` steps, and at the end of each stage."""
+        at, stage = self.at, self.loaded_stage
+        if at.step % self.config.log_every and self.progress < stage.end:
             return
         losses, pace = self.state.mean_losses(), self.bar.pace()
         self.state.sums, at.logged_step = {}, at.step
-        row = {"step": at.step, "epoch": at.epoch, "stage": at.stage}
+        row = {"step": at.step, "epoch": at.epoch, "stage": stage.index}
         row |= {"lr": self.state.optimizer.param_groups[0]["lr"], "losses": losses}
         self.records.add_metrics({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
         self.bar.tell({"step": at.step, **losses, **pace, **self.scores})
@@ -156,6 +181,9 @@ class Trainer:
         if scores is None:  # asked to stop: it is done when the run goes on
             return
         self.at.checks, self.scores = due, scores
+        self.at.plateau.add(scores["iou_disturbed"], self.config.plateau_checks, self.config.drop)
+        if self.no_better():  # then this was the last one
+            self.progress, self.at.checks = 1.0, self.config.checks
         elapsed_s = round(self.at.elapsed_s, 1)
         self.records.add_metrics({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
         self.save_checkpoint(score=scores["iou_disturbed"])
@@ -166,13 +194,15 @@ class Trainer:
         by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
         if by_steps or time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes:
             self.save_checkpoint()
-            self.bar.restart_pace()
+        self.warn_of_problems()
 
-    def save_checkpoint(self, score: float | None = None, needed: bool = False) -> None:
-        """Save everything that changes; nothing to do where this step is saved already.
+    def warn_of_problems(self) -> None:
+        """What went wrong in the threads that save and mirror; training goes on."""
+        while self.problems:
+            warnings.warn(self.problems.popleft(), stacklevel=2)
 
-        Where it cannot be written, training goes on with a warning, unless it is `needed`.
-        """
+    def save_checkpoint(self, score: float | None = None) -> None:
+        """Copy everything that changes, for the saver to write; nothing to do where this step was copied."""
         self.saved_at = time.monotonic()
         if self.at.step == self.saved_step and score is None:
             return
@@ -185,18 +215,14 @@ class Trainer:
             "scores": self.scores,
             "score": score,
         }
-        try:
-            self.checkpoints.save(self.at.step, self.state.tensors(), content, self.records.metrics)
-            self.saved_step = self.at.step
-        except OSError as error:  # a full disk may have room again next time
-            if needed:
-                raise
-            warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
+        frozen = file_image(self.state.tensors())
+        self.saver.offer(Snapshot(self.at.step, frozen, content, self.records.metrics))
+        self.saved_step = self.at.step
 
     def resume(self) -> bool:
         """Take up the newest sound checkpoint; False where there is none and the run begins."""
         self.records = Records(self.run)
-        found = self.checkpoints.latest(self.records.found_id)
+        found = self.mirror.begin(self.records, self.checkpoints.latest(self.records.found_id))
         at = Position(**found.state["position"]) if found else Position()
         self.load(self.stages[min(at.stage, len(self.stages) - 1)])
         if found:
@@ -214,20 +240,21 @@ class Trainer:
 
     def load(self, stage: Stage) -> None:
         """Get the loaders of a stage; raises ValueError where there is no batch to train on."""
-        self.train_loader, self.val_loader = self.make_loaders(stage)
-        self.loaded_stage = stage
+        self.train_loader, self.loaded_stage = self.make_loaders(stage)[0], stage
+        self.val_loader = self.make_loaders(self.stages[-1])[1]
+        if any(stage.freeze for stage in self.stages):
+            freeze(self.state.network, stage.freeze)
         if len(self.train_loader) == 0:
             samples = len(self.train_loader.dataset)
             raise ValueError(
-                f"{samples} training samples make no batch of {self.config.batch_size}: "
+                f"{samples} training samples make no batch of {stage.batch_size}: "
                 "take a smaller batch_size or a larger data set"
             )
 
     def description(self) -> dict[str, Any]:
         """What config.json says about the run, beside the network's name and options."""
-        settings = {name: str(x) if isinstance(x, Path) else x for name, x in asdict(self.config).items()}
         run_id, step = self.records.run_id, self.at.step
-        return {"run_id": run_id, "step": step, "scores": self.scores, "training": settings}
+        return {"run_id": run_id, "step": step, "scores": self.scores, "training": self.config.as_json()}
 
     def fitted(self, finished: bool) -> Fitted:
         return Fitted(self.run, self.at.step, finished, self.scores)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.creation.compose import compose, make_sprite
+from mdlib.creation.compose import compose
 from mdlib.creation.placing import Placements
+from mdlib.creation.sprites import make_sprite
 
 
 def to_linear(stored):
@@ -245,6 +246,39 @@ def test_several_objects_of_one_sample_hide_each_other_by_depth():
     assert (out["fg_bg"][0, 2, 12:17, 7:17] == 250).all() and (out["z"][0, 0, 12:17, 7:17] == 5.0).all()
     assert (out["mask"][0] == 255).sum() == 100 + 100 - 25
     assert (out["mask"][1] == 255).sum() == 100
+
+
+def test_the_order_of_the_rows_of_a_sample_does_not_matter():
+    sprites = [make_sprite(blob(seed)) for seed in range(3)]
+    placed = [(0, 0, 0, 2, 2, 22, 3.0), (0, 1, 0, 7, 7, 25, 5.0), (0, 2, 1, 12, 1, 30, 4.0)]
+    z = torch.full((1, 1, 40, 50), 9.0)
+    one = compose(scene(1), sprites, rows(*placed, height=40), z)
+    for order in ((2, 1, 0), (1, 2, 0)):
+        other = compose(scene(1), sprites, rows(*(placed[i] for i in order), height=40), z)
+        assert all(torch.equal(one[kind], other[kind]) for kind in one)
+
+
+def test_without_distances_what_reaches_lower_is_in_front():
+    sprites = [
+        make_sprite(rgba((250, 0, 0), np.full((10, 10), 255))),
+        make_sprite(rgba((0, 0, 250), np.full((10, 10), 255))),
+    ]
+    placed = rows((0, 0, 0, 2, 7, 10, np.nan), (0, 1, 0, 7, 2, 10, np.nan), height=20)
+    out = compose(plain((0, 99, 0), 20, 20), sprites, placed)
+    assert (out["fg_bg"][0, 0, 7:12, 7:12] == 250).all()
+    assert (out["mask"] == 255).sum() == 175
+
+
+def test_a_farther_object_with_a_front_that_reaches_past_cuts_no_hole():
+    img = np.full((10, 10), 255)
+    sprites = [
+        make_sprite(rgba((250, 0, 0), img), np.full((10, 10), -1.0)),
+        make_sprite(rgba((0, 0, 250), img)),
+    ]
+    placed = rows((0, 0, 0, 2, 2, 10, 3.5), (0, 1, 0, 7, 7, 10, 3.0), height=20)
+    out = compose(plain((0, 99, 0), 20, 20), sprites, placed, torch.full((1, 1, 20, 20), 9.0))
+    assert (out["fg_bg"][0, 2, 7:17, 7:17] == 250).all()
+    assert (out["z"][0, 0, 7:12, 7:12] == 2.5).all() and (out["z"][0, 0, 12:17, 12:17] == 3.0).all()
 
 
 def test_without_depth_z_is_unknown():

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mdlib.creation.create import CreateConfig, check_space, create
+from mdlib.creation.live import live_dataset
 from mdlib.creation.shards import Workshop, shard_name
 from mdlib.creation.statistics import Statistics, combine
 from mdlib.creation.workers import executor_of, remove_stale, run_all
@@ -60,6 +62,7 @@ def small(pictures, tmp_path_factory) -> Path:
 
 def test_shards_are_ordinary_archives_laid_out_as_designed(small):
     assert list(files(small)) == [
+        "card.md", "card_distributions.png", "card_samples.jpg",
         "dataset.json", "recipe.json", *(f"shard-0000{i}.zip" for i in range(4)), "sources.zip"
     ]  # fmt: skip
     with zipfile.ZipFile(small / "shard-00002.zip") as shard:
@@ -145,7 +148,8 @@ def test_statistics_of_depth_leave_out_what_is_unknown():
 
 def test_the_bytes_do_not_depend_on_workers_or_executor(small, pictures, tmp_path):
     options = {**pictures, "placements": 3, "size": (64, 80)}
-    assert files(quiet(tmp_path / "two", **options, workers=2)) == files(small)
+    for workers in (2, 4):
+        assert files(quiet(tmp_path / f"{workers}", **options, workers=workers)) == files(small)
     with ThreadPoolExecutor(3) as threads:
         create(CreateConfig(out=tmp_path / "threads", **options), progress=False, executor=threads)
     assert files(tmp_path / "threads") == files(small)
@@ -170,11 +174,11 @@ def command(out, pictures, **options):
     return [str(word) for word in words]
 
 
-def stop_midway(words, out, ask):
-    """Start the command, have `ask` stop it when the second shard is there, wait for it and its workers."""
+def stop_midway(words, out, ask, shard=1):
+    """Start the command, have `ask` stop it when that shard is there, wait for it and its workers."""
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 200
-    while not (out / shard_name(1)).exists():
+    while not (out / shard_name(shard)).exists():
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.005)
     ask(process)
@@ -192,17 +196,16 @@ def longer(pictures) -> dict:
 def test_killed_and_run_again_gives_the_bytes_of_an_uninterrupted_run(pictures, longer, tmp_path):
     out = tmp_path / "killed"
     words = command(out, pictures, placements=50, size=80, workers=2)
-    code, _ = stop_midway(words, out, lambda process: process.send_signal(signal.SIGKILL))
-    assert code == -signal.SIGKILL
+    for shard in (1, 2):  # twice
+        code, _ = stop_midway(words, out, lambda process: process.send_signal(signal.SIGKILL), shard)
+        assert code == -signal.SIGKILL
     for path in out.glob("shard-*.zip"):  # whatever has its final name is whole
         with zipfile.ZipFile(path) as shard:
             assert shard.testzip() is None
-    finished = files(out)
+    finished = {name: data for name, data in files(out).items() if name[0] != "."}
     quiet(out, **longer, workers=1)
     assert files(out) == files(quiet(tmp_path / "whole", **longer, workers=1))
-    assert {name: data for name, data in files(out).items() if name in finished and name[0] != "."} == {
-        name: data for name, data in finished.items() if name[0] != "."
-    }
+    assert {name: data for name, data in files(out).items() if name in finished} == finished
 
 
 def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_half_written(pictures, tmp_path):
@@ -327,6 +330,8 @@ def test_a_damaged_shard_is_named(small, pictures, tmp_path):
         ({"jpeg_quality": 101}, "jpeg_quality is 101"),
         ({"scale": (0.9, 0.2)}, "scale"),
         ({"min_inside": 1.0}, "min_inside"),
+        ({"objects": 0}, "objects is 0"),
+        ({"objects": 2, "preset": "tiny"}, "single objects; leave out --objects"),
         ({"size": 128}, "room0.png is 120 x 90 pixels, smaller than the 128 x 128 .*--upscale"),
     ],
 )
@@ -340,6 +345,35 @@ def test_options_that_make_no_sense(pictures, tmp_path, options, sentence):
 def test_small_backgrounds_are_enlarged_when_asked(pictures, tmp_path):
     out = quiet(tmp_path / "set", **pictures, placements=1, size=128, upscale=True, workers=1)
     assert open_dataset(out)[0]["fg_bg"].shape == (3, 128, 128)
+
+
+def test_several_objects_and_shadows(tmp_path):
+    """Masks and depth are those without shadows; live samples are the same; the table has all rows."""
+    options = {"rooms": 2, "props": 3, "placements": 2, "size": 64, "workers": 1, "objects": 3}
+    plain = quiet(tmp_path / "plain", **options)
+    shaded = quiet(tmp_path / "shaded", **options, shadow=True)
+    one, other, live = open_dataset(plain), open_dataset(shaded), live_dataset(shaded)
+    assert len(one) == len(other) == len(live) == 24
+    for i in range(24):
+        assert torch.equal(one[i]["mask"], other[i]["mask"]) and torch.equal(
+            one[i]["depth"], other[i]["depth"]
+        )
+        assert torch.equal(other[i]["mask"], live[i]["mask"]) and torch.equal(
+            other[i]["depth"], live[i]["depth"]
+        )
+        change = (other[i]["fg_bg"].float() - live[i]["fg_bg"].float()).abs()
+        assert change.mean() < 4  # the JPEG
+    darker = [float(one[i]["fg_bg"].float().mean() - other[i]["fg_bg"].float().mean()) for i in range(24)]
+    assert min(darker) > -0.02 and np.mean(darker) > 0.1
+    with zipfile.ZipFile(shaded / "shard-00000.zip") as shard:
+        table = list(csv.DictReader(io.StringIO(shard.read("placements.csv").decode())))
+        assert sum(name.startswith("mask/") for name in shard.namelist()) == 12 < len(table) <= 36
+    per_sample = [
+        [row["fg"] for row in table if row["sample"] == name] for name in {r["sample"] for r in table}
+    ]
+    assert {len(cutouts) for cutouts in per_sample} == {1, 2, 3}
+    assert [f"{fg:04d}" for fg in other.fg[:12]] == [next(r["fg"] for r in table if r["sample"] == f"{i:06d}")
+                                                    for i in range(12)]  # fmt: skip
 
 
 @pytest.mark.parametrize("encoding", ["exact", "fast"])

@@ -59,7 +59,8 @@ def before_encoding(folder: Path) -> dict[str, np.ndarray]:
         placements = workshop.placements(number)
         scene = scene_of([workshop.sources.background(number)], workshop.recipe)
         samples = len(np.unique(placements.sample))
-        parts.append(composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements))
+        made, _ = composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)
+        parts.append(made)
     return {kind: np.concatenate([part[kind].numpy() for part in parts]) for kind in parts[0]}
 
 
@@ -69,7 +70,9 @@ def assert_same(batch: dict, expected: dict[str, np.ndarray], rows: np.ndarray) 
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"encoding": "fast"}, {"feather_px": 1.0}], ids=["exact", "fast", "soft"]
+    "options",
+    [{}, {"encoding": "fast"}, {"feather_px": 1.0}, {"objects": 3, "shadow": True}],
+    ids=["exact", "fast", "soft", "several"],
 )
 def test_rooms_are_composed_as_they_are_before_encoding(tmp_path, options):
     out = quiet(tmp_path / "set", rooms=3, props=4, placements=3, size=64, recipe_only=True, **options)
@@ -190,7 +193,7 @@ def test_the_number_of_threads_changes_nothing(rooms):
 def test_what_is_stored(rooms, tiny_dataset):
     names = sorted(path.name for path in rooms.iterdir())
     tables = [f"placements-0000{i}.zip" for i in range(6)]
-    assert names == ["dataset.json", *tables, "recipe.json", "sources.zip"]
+    assert names == ["card.md", "card_samples.jpg", "dataset.json", *tables, "recipe.json", "sources.zip"]
     for name in ("recipe.json", "sources.zip"):
         assert (rooms / name).read_bytes() == (tiny_dataset / name).read_bytes()
     for i in range(6):
@@ -279,7 +282,7 @@ def test_unknown_depth_that_fast_cannot_store_is_refused_by_name(rooms):
     background = Workshop(rooms).sources.background(0)
     background.z[3, 4] = np.nan
     with pytest.raises(ValueError, match="room-0000 has pixels of unknown depth.*--encoding exact"):
-        scene_of([background], {"encoding": "fast"})
+        scene_of([background], {"encoding": "fast", "depth": "scene"})
 
 
 def test_several_objects_in_a_sample(rooms, tmp_path):

@@ -6,10 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.creation.compose import compose, make_sprite
+from mdlib.creation.candidates import Rules, draw
+from mdlib.creation.compose import compose
+from mdlib.creation.draws import Draws, row_seeds
 from mdlib.creation.outline import Ground, Outline
-from mdlib.creation.placing import COLUMNS, Placements, Rules, draw, place_all, row_seed
+from mdlib.creation.placing import COLUMNS, Placements, place_all, with_others
 from mdlib.creation.sources import Background, Cutout
+from mdlib.creation.sprites import make_sprite
 
 FOCAL_PX, CAMERA_M = 90.0, 1.5
 
@@ -57,6 +60,11 @@ def shown(background, thing, x, y, height, flip, z_m):
     return out["mask"][0, 0].numpy(), out["z"][0, 0].numpy()
 
 
+def drawn_once(seed, ground, outline, flip, rules):
+    """x, y, height, z of a single placement."""
+    return tuple(column.item() for column in draw(np.array([seed]), ground, outline, np.array([flip]), rules))
+
+
 def whole_area(thing, height, flip):
     """Mask area of the object at this size, nothing cropped."""
     wide = Background("wide", np.zeros((3 * height + 300, 3 * height + 600, 3), np.uint8))
@@ -75,7 +83,7 @@ def whole_area(thing, height, flip):
 def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside):
     thing, background = cutout(shape, h, w), photograph()
     rules = Rules(min_inside=inside)
-    x, y, height, z = draw(seed, Ground(background), Outline(thing), flip, rules)
+    x, y, height, z = drawn_once(seed, Ground(background), Outline(thing), flip, rules)
     mask, _ = shown(background, thing, x, y, height, flip, z)
     assert int(mask.astype(np.int64).sum()) >= inside * whole_area(thing, height, flip)
     assert np.isnan(z)
@@ -84,8 +92,7 @@ def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside):
 def test_sizes_and_positions_fill_their_range():
     """Heights from 0.25 to 0.9 of the picture; cropped on every side now and then; never outside of it."""
     ground, outline = Ground(photograph()), Outline(cutout(1))
-    drawn = np.array([draw(row_seed(0, i), ground, outline, False, Rules())[:3] for i in range(600)])
-    x, y, height = drawn.T
+    x, y, height, _ = draw(row_seeds(0, np.arange(600)), ground, outline, np.zeros(600, bool), Rules())
     assert height.min() == round(0.25 * 60) and height.max() == round(0.9 * 60)
     assert np.histogram(height, 5)[0].min() > 80
     width = outline.width_px(height)
@@ -97,8 +104,8 @@ def test_sizes_and_positions_fill_their_range():
 
 def test_wide_objects_are_no_wider_than_tall_ones_are_high():
     ground, outline = Ground(photograph(60, 60)), Outline(cutout(1, 20, 100))
-    heights = [draw(row_seed(1, i), ground, outline, False, Rules())[2] for i in range(200)]
-    assert max(outline.width_px(np.array(heights))) <= 0.9 * 60 + 5
+    heights = draw(row_seeds(1, np.arange(200)), ground, outline, np.zeros(200, bool), Rules())[2]
+    assert outline.width_px(heights).max() <= 0.9 * 60 + 5
 
 
 @pytest.mark.parametrize("height_m", [None, 0.5, 1.8])
@@ -108,7 +115,7 @@ def test_objects_stand_on_the_floor_as_large_as_their_distance_makes_them(height
     ground, outline = Ground(background), Outline(thing)
     by_distance = []
     for i in range(60):
-        x, y, height, z = draw(row_seed(2, i), ground, outline, flip, Rules())
+        x, y, height, z = drawn_once(row_seeds(2, i).item(), ground, outline, flip, Rules())
         mask, depth = shown(background, thing, x, y, height, flip, z)
         foot = np.flatnonzero((mask >= 128).any(1))[-1]
         assert background.floor[foot].all()
@@ -142,7 +149,7 @@ def test_no_two_placements_of_a_pair_are_alike_and_each_can_be_drawn_again(backg
         assert pair.sum() == 80 and placed.flip[pair].sum() == 40
         assert len(set(zip(placed.x_px[pair], placed.y_px[pair], height[pair], strict=True))) == 80
     for i in range(0, 240, 7):
-        again = draw(int(placed.seed[i]), ground, outlines[placed.fg[i]], bool(placed.flip[i]), Rules())
+        again = drawn_once(int(placed.seed[i]), ground, outlines[placed.fg[i]], bool(placed.flip[i]), Rules())
         assert again[:3] == (placed.x_px[i], placed.y_px[i], height[i])
         np.testing.assert_equal(round(again[3], 3), placed.z_m[i])
     assert placed.seed.max() < 2**53
@@ -156,6 +163,28 @@ def test_ten_thousand_placements_of_one_pair_differ():
         0, 0, Ground(photograph(224, 224)), [Outline(cutout(5, 120, 60))], [False], 10_000, Rules()
     )
     assert len(set(zip(placed.x_px, placed.y_px, placed.scale, strict=True))) == 10_000
+
+
+def test_random_numbers_are_those_of_the_published_generator():
+    """The first ones of SplitMix64 from state 1234567, as the reference in C prints them."""
+    draws = Draws(np.zeros(1))
+    draws._states = np.array([1234567], np.uint64)
+    reference = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    assert (draws.random(4)[0] * 2**53).astype(np.int64).tolist() == [number >> 11 for number in reference]
+
+
+def test_random_numbers_depend_on_seed_and_place_alone():
+    many, one = Draws(np.arange(50)), Draws(np.array([17]))
+    first, second = many.random(3), many.random(2)
+    assert (one.random(5) == np.concatenate([first, second], 1)[17]).all()
+    some = Draws(np.arange(50))
+    some.random(3)
+    assert (some.only(np.arange(50) % 2 == 1).random(2) == second[1::2]).all()
+    flat = Draws(np.arange(20_000)).random(50).ravel()
+    assert len(np.unique(flat)) == flat.size
+    counts = np.histogram(flat, 1000, (0, 1))[0]
+    chi_square = ((counts - 1000) ** 2 / 1000).sum()
+    assert abs(chi_square - 999) < 5 * np.sqrt(2 * 999)
 
 
 def test_asking_for_more_places_than_there_are_says_so():
@@ -181,3 +210,30 @@ def test_the_table_has_ids_of_fixed_width_and_keeps_every_value():
     np.testing.assert_allclose(table[:, 7], placed.z_m, atol=0.0005)
     unknown = place_all(3, 1, Ground(photograph()), [Outline(cutout(1))], [False], 2, Rules())
     assert unknown.to_csv(6, 4, 4).decode().split("\n")[1].split(",")[7] == ""
+
+
+def test_other_objects_join_a_sample_and_change_nothing_of_the_main_one():
+    ground, outlines = Ground(room()), [Outline(cutout(i)) for i in range(5)]
+    main = place_all(3, 1, ground, outlines, [False, True], 30, Rules())
+    placed = with_others(main, 3, ground, outlines, [False, True], Rules())
+    first = np.unique(placed.sample, return_index=True)[1]
+    assert (np.diff(placed.sample) >= 0).all()
+    for name in ("sample", "bg", "fg", "flip", "x_px", "y_px", "scale", "z_m", "seed"):
+        np.testing.assert_array_equal(getattr(placed[first], name), getattr(main, name))
+    count = np.bincount(placed.sample - placed.sample[0])
+    assert np.bincount(count).tolist()[0] == 0 and (np.abs(np.bincount(count)[1:] - 100) < 35).all()
+    other = np.setdiff1d(np.arange(len(placed)), first)
+    assert (placed.fg[other] != main.fg[placed.sample[other] - main.sample[0]]).all()
+    assert np.bincount(placed.fg[other], minlength=5).min() > 30 and 0.4 < placed.flip[other].mean() < 0.6
+    height = placed.height_px(ground.size[0])
+    for i in other[::23]:
+        outline = outlines[placed.fg[i]]
+        again = drawn_once(int(placed.seed[i]), ground, outline, bool(placed.flip[i]), Rules())
+        assert again[:3] == (placed.x_px[i], placed.y_px[i], height[i])
+    assert with_others(main, 1, ground, outlines, [False], Rules()) is main
+
+
+def test_a_single_cutout_can_stand_beside_itself():
+    ground, outlines = Ground(photograph()), [Outline(cutout(1))]
+    main = place_all(3, 0, ground, outlines, [False], 20, Rules())
+    assert len(with_others(main, 4, ground, outlines, [False], Rules())) > 30

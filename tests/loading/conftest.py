@@ -69,6 +69,6 @@ def hand_made(tmp_path_factory):
     return folder, write_dataset(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_dataset():
     return write_dataset

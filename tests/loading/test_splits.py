@@ -81,3 +81,13 @@ def test_split_is_the_same_on_every_machine():
 def test_one_background_cannot_be_split():
     with pytest.raises(ValueError, match="at least 2 different bg pictures"):
         splits.four_sets([0, 0], [0, 1], np.array([0, 1]), np.array([0, 1]))
+
+
+def test_samples_with_seen_and_unseen_cutouts_are_in_no_set():
+    bg, pairs = np.arange(4), np.array([(a, b) for a in range(5) for b in range(5)])
+    bg, fg = np.repeat(bg, len(pairs)), np.tile(pairs, (len(bg), 1))
+    sets = splits.four_sets(range(4), range(5), bg, fg, seed=1)
+    unseen = set(fg[sets["new_both"]].ravel().tolist())
+    assert len(unseen) == 1 and len(sets["new_both"]) == 1  # one background of 4, one cut-out of 5, twice
+    assert unseen.isdisjoint(fg[sets["train"]].ravel().tolist())
+    assert len(sets["train"]) == 3 * 4 * 4 and len(sets["new_fg"]) == 3 and len(sets["new_bg"]) == 4 * 4

@@ -50,6 +50,26 @@ def test_bce_by_hand():
     assert got.item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", term_names())
+def test_the_shares_of_parts_add_up_to_the_whole(name):
+    """However unevenly the known pixels are spread; one part has none."""
+    logits, depth = picture(7, 1, 24, 28, seed=1), picture(7, 1, 24, 28, seed=2)
+    true = torch.where(picture(7, 1, 24, 28, seed=3) < 0.01, NAN, picture(7, 1, 24, 28, seed=4))
+    true[0, :, :12], true[5:] = NAN, NAN
+    pred, batch = MaskDepth(logits, depth), {"mask": picture(7, 1, 24, 28, seed=5), "depth": true}
+    loss = Losses({name: 0.5})
+    shares = []
+    for first, last in ((0, 3), (3, 5), (5, 7)):
+        part = {kind: x[first:last] for kind, x in batch.items()}
+        shares.append(loss(MaskDepth(logits[first:last], depth[first:last]), part, whole=batch))
+    expected = loss(pred, batch)
+    for term in (name, "total"):
+        total = sum(share[term].item() for share in shares)
+        assert total == pytest.approx(expected[term].item(), rel=1e-5)
+    if name.startswith("depth"):
+        assert shares[2][name] == 0
+
+
 def test_dice_by_hand_and_perfect_for_a_soft_mask():
     pred, true = row(1.0, 0.5, 0.0), row(1.0, 0.0, 1.0)
     assert losses.dice(pred, true).item() == pytest.approx(1 - (2 * 1 + 1) / (1.25 + 2 + 1))

@@ -1,7 +1,9 @@
 """What the tests of training share: a small run, and how to tell that two runs are the same."""
 
 import json
+import os
 import runpy
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,8 +41,9 @@ def loaders(script_names, tiny_dataset):
     return script_names["loaders_for"](config)
 
 
-# 20 batches are an epoch: the second one is cut short by the change of size at step 24; checks at 15 and 30.
-REFERENCE = {"steps": 30, "size": None, "stages": "32:0.8,48:0.2", "checkpoint_steps": 3}
+# 20 batches are an epoch: the second one is cut short by the change of size and batch size at step 24; checks
+# at 15 and 30.
+REFERENCE = {"steps": 30, "size": None, "stages": "32:0.8,48:0.2:3", "checkpoint_steps": 3}
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +57,40 @@ def reference(fit, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reference") / "run"
     assert fit(folder, **REFERENCE).finished
     return folder
+
+
+class StopBefore:
+    """Loaders that send this process a SIGTERM before batch number `count` of all that they give."""
+
+    def __init__(self, make_loaders, count: int):
+        self.make_loaders, self.count, self.given = make_loaders, count, 0
+
+    def __call__(self, stage):
+        train, check = self.make_loaders(stage)
+        return _Stopping(train, self), check
+
+
+class _Stopping:
+    def __init__(self, loader, owner: StopBefore):
+        self._loader, self._owner = loader, owner
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def __len__(self):
+        return len(self._loader)
+
+    def __iter__(self):
+        for batch in self._loader:
+            self._owner.given += 1
+            if self._owner.given == self._owner.count:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+
+@pytest.fixture(scope="session")
+def stop_before() -> type:
+    return StopBefore
 
 
 @pytest.fixture(scope="session")

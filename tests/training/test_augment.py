@@ -7,6 +7,7 @@ from mdlib.training.augment import (
     FAMILIES,
     augment,
     colour_matrix,
+    crop,
     disturb_each,
     draw,
     mirror,
@@ -76,7 +77,7 @@ def test_strength_0_changes_nothing(batch):
 
 
 def test_all_four_are_mirrored_together_or_not_at_all(batch):
-    plain = lambda d: not d.families and not d.empty and d.colours is None  # noqa: E731
+    plain = lambda d: not (d.families or d.empty or d.crop) and d.colours is None  # noqa: E731
     seeds = seeds_where(lambda d: plain(d) and d.mirror, 6) + seeds_where(
         lambda d: plain(d) and not d.mirror, 6
     )
@@ -86,8 +87,8 @@ def test_all_four_are_mirrored_together_or_not_at_all(batch):
     assert same(part(done, rest), part(batch, rest))
 
 
-def test_mask_and_depth_are_only_ever_mirrored(batch):
-    seeds = seeds_where(lambda d: not d.empty, 12)
+def test_mask_and_depth_are_only_ever_mirrored_and_cropped(batch):
+    seeds = seeds_where(lambda d: not (d.empty or d.crop), 12)
     done = augment(batch, seeds)
     for i, seed in enumerate(seeds):
         turned = draw(seed, 1.0).mirror
@@ -97,11 +98,35 @@ def test_mask_and_depth_are_only_ever_mirrored(batch):
 
 
 def test_pictures_stay_in_range_and_unknown_depth_unknown(batch):
-    done = augment(batch, sample_seeds(12, 2))
+    seeds = sample_seeds(12, 2)
+    done, whole = augment(batch, seeds), [i for i, seed in enumerate(seeds) if not draw(seed, 1.0).crop]
     for name in ("bg", "fg_bg", "mask"):
         assert done[name].shape == batch[name].shape
         assert 0 <= done[name].min() <= done[name].max() <= 1
-    assert (done["depth"].isnan().flatten(1).sum(1) >= batch["depth"].isnan().flatten(1).sum(1)).all()
+    unknown = [pictures["depth"][whole].isnan().flatten(1).sum(1) for pictures in (done, batch)]
+    assert (unknown[0] >= unknown[1]).all()
+    assert len(whole) < 12
+    assert 0 <= done["depth"].nan_to_num(0).min() <= done["depth"].nan_to_num(0).max() <= 1
+
+
+def test_a_crop_shows_a_window_of_all_four_nearer(batch):
+    before = {name: tensor.clone() for name, tensor in batch.items()}
+    crop(batch, [1, 3], [None, (0.25, 0.5, 0.5), None, (0.0, 0.0, 0.5)])
+    for i, top, left in ((1, 16, 8), (3, 0, 0)):
+        window = {name: x[i : i + 1, :, top : top + 16, left : left + 16] for name, x in before.items()}
+        for name in ("bg", "fg_bg", "mask"):  # but at its edge, where the window's neighbours are seen
+            expected = torch.nn.functional.interpolate(window[name], (32, 32), mode="bilinear")
+            torch.testing.assert_close(batch[name][i, :, 1:-1, 1:-1], expected[0, :, 1:-1, 1:-1])
+        closer = (2 * window["depth"]).clamp(max=1).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        torch.testing.assert_close(batch["depth"][i], closer[0])
+    rest = [0, 2, *range(4, 12)]
+    assert same(part(batch, rest), part(before, rest))
+
+
+def test_a_crop_keeps_the_unknown_unknown(batch):
+    crop(batch, [0], [(0.0, 0.25, 0.5)])  # its depth is unknown above the middle
+    assert batch["depth"][0, 0, :16].isnan().all()
+    assert batch["depth"][0, 0, 16:].isfinite().all()
 
 
 def test_an_emptied_sample_is_its_background(batch):
@@ -165,12 +190,16 @@ def test_shares(strength):
         (sum(d.mirror for d in draws), 0.5),
         (sum(d.empty for d in draws), 0.03 * strength),
         (sum(d.colours is not None for d in draws), 0.4 * strength),
+        (sum(d.crop is not None for d in draws), 0.25 * strength),
         (counts.count(0), 1 - 0.75 * strength),
         (counts.count(2), 0.375 * strength),
     ):
         assert abs(found / 4000 - expected) < 4 * (0.25 / 4000) ** 0.5
     assert {name for d in draws for name in d.families} == set(FAMILIES)
     assert all(len(set(d.families)) == len(d.families) for d in draws)
+    sides = [d.crop[2] for d in draws if d.crop]
+    assert 0.7 <= min(sides) < 0.72 < 0.98 < max(sides) < 1
+    assert all(0 <= corner <= 1 - d.crop[2] for d in draws if d.crop for corner in d.crop[:2])
 
 
 def test_wrong_number_of_seeds(batch):

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from mdlib.training.checkpoint import MANIFEST, METRICS, STATE, TENSORS, Checkpoints, read, replace_file
+from mdlib.training.file_image import file_image
 
 resource = pytest.importorskip("resource")
+
+
+ALL = (TENSORS, STATE, METRICS, MANIFEST)
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def checkpoints(tmp_path) -> Checkpoints:
 
 def save(checkpoints: Checkpoints, step: int, score: float | None = None, run_id: str = "mine"):
     tensors = {"weight": torch.full((3, 5), float(step)), "count": torch.tensor(step)}
-    return checkpoints.save(step, tensors, {"run_id": run_id, "score": score}, b'{"step": 1}\n')
+    return checkpoints.save(step, file_image(tensors), {"run_id": run_id, "score": score}, b'{"step": 1}\n')
 
 
 def steps(checkpoints: Checkpoints) -> list[int]:
@@ -37,7 +41,7 @@ def test_what_was_saved_comes_back(checkpoints):
 
 def test_any_memory_layout_comes_back_with_its_values(checkpoints):
     weight = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    path = checkpoints.save(1, {"weight": weight, "part": weight[:, 1:]}, {})
+    path = checkpoints.save(1, file_image({"weight": weight, "part": weight[:, 1:]}), {})
     assert torch.equal(read(path).tensors["weight"], weight)
     assert torch.equal(read(path).tensors["part"], weight[:, 1:])
 
@@ -69,6 +73,11 @@ def truncate(name, share):
     return harm
 
 
+def truncate_somewhere(seed):
+    rng = random.Random(seed)
+    return truncate(rng.choice(ALL), rng.random())
+
+
 def flip_a_bit(name, seed):
     def harm(path):
         data = bytearray((path / name).read_bytes())
@@ -94,8 +103,8 @@ def of_another_program(path):
     (path / MANIFEST).write_text('["weights"]')
 
 
-ALL = (TENSORS, STATE, METRICS, MANIFEST)
-HARMS = [truncate(name, share) for name in ALL for share in (0, 0.3, 0.99)]
+HARMS = [truncate(name, share) for name in ALL for share in (0, 0.99)]
+HARMS += [truncate_somewhere(seed) for seed in range(50)]
 HARMS += [flip_a_bit(name, seed) for name in ALL for seed in range(8)]
 HARMS += [lose(name) for name in ALL] + [put_a_folder, of_another_program]
 
@@ -109,6 +118,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(checkpoints, har
         found = checkpoints.latest("mine")
     assert found.path == good
     assert torch.equal(found.tensors["weight"], torch.full((3, 5), 2.0))
+    save(checkpoints, 3)  # as a run does that goes on
+    assert steps(checkpoints) == [2, 3]
+    assert torch.equal(read(good).tensors["weight"], torch.full((3, 5), 2.0))
+    assert bad.with_name("step-00000003.rejected-1").is_dir()
 
 
 def test_a_renamed_checkpoint_is_not_taken(checkpoints):

@@ -1,4 +1,4 @@
-"""A run killed with SIGKILL, and started again with the same command."""
+"""A run killed with SIGKILL at random moments, and started again with the same command."""
 
 import json
 import os
@@ -7,29 +7,134 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pytest
 import torch
 
+from mdlib.training.checkpoint import Checkpoints, read
 
-def test_a_killed_run_ends_like_one_that_was_not(
-    train_script, tiny_dataset, fit, reference, reference_settings, same_end, tmp_path
-):
-    run, rng = tmp_path / "run", random.Random(0)
-    command = [sys.executable, str(train_script), str(tiny_dataset), str(run), json.dumps(reference_settings)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    for target in (4, 17):  # steps that must be saved before the kill
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Stages end within epochs (20 batches). Of the long run: a stage is 30 steps, a check every 15.
+SHORT = {"steps": 60, "size": None, "stages": "32:0.6,48:0.4", "checks": 4, "checkpoint_steps": 3, "keep": 2}
+LONG = {**SHORT, "steps": 600, "stages": ",".join(["32:1,48:1"] * 10), "checks": 40}
+MOMENTS = ("step", "saving", "mirroring", "pruning", "check", "switch")
+
+
+class Run:
+    """A run in a process of its own, in the folder `root`: run/, mirror/, trace."""
+
+    def __init__(self, script: Path, data: Path, root: Path, settings: dict):
+        root.mkdir()
+        self.run, self.mirror, self.trace = root / "run", root / "mirror", root / "trace"
+        words = (data, self.run, json.dumps({**settings, "mirror": str(self.mirror)}), self.trace)
+        self.command = [sys.executable, str(script), *map(str, words)]
+        self.trace.touch()
+
+    def start(self) -> None:
+        here = {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        self.begun = self.trace.stat().st_size
+        self.process = subprocess.Popen(
+            self.command,
+            env={**os.environ, **here},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for(self, moment: str, after_s: float) -> None:
+        """Return `after_s` after this is seen to go on; fails where it is not seen."""
         deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            saved = [int(path.name[5:]) for path in run.glob("checkpoints/step-????????")]
-            if max(saved, default=0) >= target:
-                break
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.2))
-        assert process.poll() is None, f"it ended before it could be killed: {process.communicate()[1]}"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert not (run / "model.safetensors").exists()
-    assert fit(run, **reference_settings).finished
-    same_end(run, reference)
-    assert [path.name for path in (run / "checkpoints").glob(".*")] == []  # nothing half written is left
+        while not self._now(moment):
+            assert self.process.poll() is None, f"ended without {moment}: {self.process.communicate()[0]}"
+            assert time.monotonic() < deadline, f"no {moment} for two minutes"
+            time.sleep(0.0005)
+        time.sleep(after_s)
+
+    def _tail(self) -> str:
+        """What this process wrote to the trace."""
+        with open(self.trace, encoding="utf-8") as file:
+            file.seek(self.begun)
+            return file.read()
+
+    def _now(self, moment: str) -> bool:
+        lines = self._tail().splitlines()
+        if not lines:  # it is still importing
+            return False
+        if moment == "step":
+            return len(lines) > 8
+        if moment == "check":
+            return '"check"' in lines[-1]
+        if moment == "switch":
+            return len({line.split(",")[0] for line in lines if "stage" in line}) > 1
+        folder, what = {
+            "saving": (self.run, "new"),
+            "mirroring": (self.mirror, "new"),
+            "pruning": (self.run, "removed"),
+        }[moment]
+        return any(folder.glob(f"checkpoints/.step-*.{what}.*.{self.process.pid}.tmp"))
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+    def finish(self) -> str:
+        self.start()
+        said, _ = self.process.communicate(timeout=300)
+        assert self.process.returncode == 0, said
+        return said
+
+
+def read_order(trace: Path) -> dict:
+    """(stage, epoch, batch) -> samples; whatever was repeated was repeated with the same samples."""
+    found = {}
+    for line in trace.read_text("utf-8").splitlines():
+        *where, samples = json.loads(line)
+        assert found.setdefault(tuple(where), samples) == samples
+    return found
+
+
+@pytest.fixture
+def whole(fit, tmp_path):
+    """whole(settings): the folder of a run that nothing interrupted."""
+
+    def run(settings: dict) -> Path:
+        root = tmp_path / "whole"
+        root.mkdir()
+        assert fit(root / "run", mirror=root / "mirror", trace=root / "trace", **settings).finished
+        return root
+
+    return run
+
+
+def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], seed: int) -> None:
+    """A run that is killed at these moments ends with the bits of the run in `whole` everywhere."""
+    rng = random.Random(seed)
+    for moment in moments:
+        killed.start()
+        killed.wait_for(moment, rng.choice((0, rng.uniform(0, 0.03))))
+        assert killed.process.poll() is None, "it ended before it could be killed"
+        killed.kill()
+    said = killed.finish()
+    same_end(killed.run, whole / "run")
+    same_end(killed.mirror, whole / "run")
+    assert f"everything is in the mirror {killed.mirror} too" in said
+    order = read_order(whole / "trace")
+    assert {where: samples for where, samples in read_order(killed.trace).items() if where in order} == order
+    for folder in (killed.run, killed.mirror):  # nothing half written is left, and all that is left is whole
+        assert list(folder.glob("**/.*")) == []
+        for path in Checkpoints(folder / "checkpoints").paths():
+            read(path)
+
+
+def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end):
+    killed = Run(train_script, tiny_dataset, tmp_path / "killed", SHORT)
+    kill_and_compare(killed, whole(SHORT), same_end, ["saving", "mirroring", "switch"], seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoding", [{"workers": 2}, {"processes": 2}])
+def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, decoding):
+    killed = Run(train_script, tiny_dataset, tmp_path / "killed", {**LONG, **decoding})
+    moments = random.Random(1).sample(MOMENTS * 5, 30)
+    kill_and_compare(killed, whole({**LONG, "workers": 1}), same_end, moments, seed=1)

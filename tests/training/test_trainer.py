@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
 from mdlib.training.checkpoint import Checkpoints, read
+from mdlib.training.stages import Stage
 
 
 def steps_saved(run) -> list[int]:
@@ -40,6 +42,25 @@ class SignalAt:
             yield batch
 
 
+class During:
+    """A loader that does something before each of some batches: {number: function}."""
+
+    def __init__(self, loader, actions):
+        self.loader, self.actions = loader, actions
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        for i, batch in enumerate(self.loader):
+            if i in self.actions:
+                self.actions[i]()
+            yield batch
+
+
 def test_the_loss_falls(fit, tmp_path, metric_rows):
     fit(tmp_path, steps=40, augment=0.0, checks=0)
     totals = [row["losses"]["total"] for row in metric_rows(tmp_path)]
@@ -55,14 +76,14 @@ def test_a_finished_run_is_a_saved_model(reference):
     weight = next(iter(dict(model.named_parameters())))
     assert not torch.equal(checkpoint.tensors[f"average.{weight}"], checkpoint.tensors[f"model.{weight}"])
     config = json.loads((reference / "config.json").read_bytes())
-    assert (config["name"], config["step"], config["training"]["stages"]) == ("mdnet", 30, "32:0.8,48:0.2")
+    assert (config["name"], config["step"], config["training"]["stages"]) == ("mdnet", 30, "32:0.8,48:0.2:3")
 
 
 def test_metrics_have_losses_scores_and_both_stages(reference, metric_rows):
     rows = metric_rows(reference)
     losses = [row for row in rows if "losses" in row]
-    assert [row["step"] for row in losses] == [5, 10, 15, 20, 25, 30]
-    assert [row["stage"] for row in losses] == [0, 0, 0, 0, 1, 1]
+    assert [row["step"] for row in losses] == [5, 10, 15, 20, 24, 25, 30]  # no row mixes two stages
+    assert [row["stage"] for row in losses] == [0, 0, 0, 0, 0, 1, 1]
     assert {"mask_bce", "mask_dice", "depth_l1", "depth_gradient", "total"} == set(losses[0]["losses"])
     scores = [row for row in rows if "scores" in row]
     assert [row["step"] for row in scores] == [15, 30]
@@ -172,7 +193,7 @@ def test_a_bad_newest_checkpoint_is_named_and_the_one_before_taken(
         ({"batch_size": 8}, "batch_size 4 and cannot go on with 8"),
         ({"seed": 1}, "seed 0 and cannot go on with 1"),
         ({"optimizer": "sgd"}, "optimizer 'adamw' and cannot go on with 'sgd'"),
-        ({"stages": "", "size": 32}, "stages '32:0.8,48:0.2' and cannot go on with ''"),
+        ({"stages": "", "size": 32}, "stages '32:0.8,48:0.2:3' and cannot go on with ''"),
     ],
 )
 def test_what_cannot_change_is_an_error_that_names_both_values(
@@ -203,7 +224,7 @@ def test_a_run_goes_on_beyond_its_end_with_more_steps(fit, tmp_path, metric_rows
 
 
 def test_epochs_end_a_run(fit, loaders, tmp_path):
-    steps_per_epoch = len(loaders(None)[0])
+    steps_per_epoch = len(loaders(Stage(0, 32, 0, 1, 4))[0])
     assert fit(tmp_path, epochs=0.5, checks=0).step == round(0.5 * steps_per_epoch)
 
 
@@ -265,32 +286,13 @@ def test_a_loss_that_is_no_number_ends_the_run_without_saving_it(fit, tmp_path):
     assert steps_saved(tmp_path) == []
 
 
-class RoomAt:
-    """A loader that makes room on the disk before batch number 8: a file is in the place of a folder."""
-
-    def __init__(self, loader, file):
-        self.loader, self.file = loader, file
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-    def __len__(self):
-        return len(self.loader)
-
-    def __iter__(self):
-        for i, batch in enumerate(self.loader):
-            if i == 8:
-                self.file.unlink()
-            yield batch
-
-
 def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp_path):
     file = tmp_path / "checkpoints"
     file.write_text("no folder")
 
     def make_loaders(stage):
         train, check = loaders(stage)
-        return RoomAt(train, file), check
+        return During(train, {8: file.unlink}), check
 
     with pytest.warns(UserWarning, match=r"step \d is not saved \(.*checkpoints") as warned:
         assert fit(tmp_path, make_loaders=make_loaders, steps=10, checkpoint_steps=3, checks=2).finished
@@ -319,3 +321,59 @@ def test_a_folder_with_a_network_that_is_no_run_is_left_alone(fit, tmp_path):
     (tmp_path / "config.json").write_text('{"name": "mdnet", "options": {}}')
     with pytest.raises(ValueError, match="holds something else than a run"):
         fit(tmp_path, steps=1)
+
+
+def test_what_may_change_can_change(fit, reference_settings, tmp_path):
+    fit(tmp_path, **{**reference_settings, "steps": 6, "checks": 1})
+    changed = {
+        "steps": 9, "epochs": 5.0, "minutes": 9.0, "lr": 1e-3, "schedule": "constant", "warmup": 0.1,
+        "weight_decay": 0.0, "clip": 0.5, "ema": 0.9, "augment": 0.5, "checks": 2, "check_pairs": 4,
+        "checkpoint_steps": 2, "checkpoint_minutes": 1.0, "keep": 5, "log_every": 2, "workers": 1,
+        "precision": "bf16", "mirror": tmp_path / "mirror",
+    }  # fmt: skip
+    assert fit(tmp_path, **{**reference_settings, **changed}).step == 9
+    assert (tmp_path / "mirror/model.safetensors").read_bytes() == (
+        tmp_path / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_run_that_another_process_trains_is_left_alone(fit, reference_settings, tmp_path):
+    said = {"host": "elsewhere", "pid": 12, "alive": time.time()}
+    (tmp_path / "lock.json").write_text(json.dumps(said))
+    with pytest.raises(BlockingIOError, match="is being trained by process 12 on elsewhere"):
+        fit(tmp_path, **reference_settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock.json"]
+
+
+def test_training_goes_on_without_its_mirror(fit, loaders, tmp_path, same_end, reference, reference_settings):
+    mirror = tmp_path / "drive/run"
+    mirror.parent.mkdir()
+    away = tmp_path / "away"
+
+    def make_loaders(stage):
+        actions = {4: lambda: mirror.parent.rename(away), 12: lambda: away.rename(mirror.parent)}
+        train, check = loaders(stage)
+        return During(train, actions if stage.index == 0 and mirror.exists() else {}), check
+
+    mirror.mkdir()
+    with pytest.warns(UserWarning, match="the mirror .* does not work .*: training goes on") as warned:
+        assert fit(tmp_path / "run", make_loaders=make_loaders, mirror=mirror, **reference_settings).finished
+    assert len(warned) == 1
+    same_end(tmp_path / "run", reference)
+    same_end(mirror, reference)
+
+
+def test_a_lost_run_folder_goes_on_from_its_mirror(
+    fit, loaders, tmp_path, same_end, reference, reference_settings, capsys
+):
+    def signalling(stage):
+        train, check = loaders(stage)
+        return SignalAt(train, signal.SIGTERM, 0, 9), check
+
+    run, mirror = tmp_path / "run", tmp_path / "mirror"
+    assert not fit(run, make_loaders=signalling, mirror=mirror, **reference_settings).finished
+    shutil.rmtree(run)
+    assert fit(run, mirror=mirror, **reference_settings).finished
+    assert "goes on from step 10" in capsys.readouterr().out
+    same_end(run, reference)
+    same_end(mirror, reference)

@@ -1,0 +1,73 @@
+"""Recipes side by side at equal time: trains each, writes the curves as JSON and PNG.
+
+    python benchmarks/compare_recipes.py DATA --minutes 30 --out FOLDER
+    python benchmarks/compare_recipes.py DATA --minutes 1 --recipes conv2-mask mdnet
+
+Every network gets the same data, the same minutes of training on the same machine, one after the other, and
+is looked at on the same pairs of new rooms and new objects at its own final size, the averaged weights where
+a recipe averages. The time of looking counts too. A recipe's number of epochs gives way to the minutes, and
+its schedule and stages fit into them. The same command again goes on where it was stopped.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import common
+
+from mdlib.creation.feed import open_feed
+from mdlib.training.config import TrainConfig
+from mdlib.training.recipes import RECIPES, from_recipe
+from mdlib.training.setup import new_model
+from mdlib.training.trainer import Trainer
+from mdlib.viewing.curves import read_rows, score_figure
+
+SCORES = ("iou", "iou_disturbed", "depth_error")
+
+
+def train(config: TrainConfig) -> list[dict]:
+    """Train, or go on, and return the rows of the metrics."""
+    feed = open_feed([config.data], config.seed, config.workers, config.device)
+    fitted = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size)).fit()
+    if not fitted.finished:
+        raise SystemExit("stopped: the same command goes on")
+    return read_rows(config.run)
+
+
+def main() -> None:
+    """Train each recipe, print the last scores, write curves."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recipes", nargs="+", default=["resnet18-upproj", "mdnet"], choices=list(RECIPES))
+    parser.add_argument("--minutes", type=float, default=30.0, help="of training, for each")
+    parser.add_argument("--checks", type=int, default=20, help="points of each curve")
+    parser.add_argument("--pairs", type=int, default=64, help="pairs looked at each time")
+    parser.add_argument(
+        "--accumulate", type=int, default=1, help="parts of each batch, where memory is short"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("recipes"))
+    args = parser.parse_args()
+    runs = {}
+    for name in args.recipes:
+        config = from_recipe(name, data=args.data, run=args.out / name, checks=args.checks, seed=args.seed)
+        config = replace(config, minutes=args.minutes, epochs=None, steps=None, accumulate=args.accumulate)
+        runs[name] = train(replace(config, check_pairs=args.pairs))
+    result = {"machine": common.machine(), "minutes": args.minutes, "pairs": args.pairs, "seed": args.seed}
+    result["recipes"] = {name: RECIPES[name] for name in runs}
+    result["curves"] = runs
+    (args.out / "recipes.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    score_figure(runs, SCORES).savefig(args.out / "recipes.png")
+    rows = []
+    for name, curve in runs.items():
+        last = [row["scores"] for row in curve if "scores" in row][-1]
+        steps = max(row["step"] for row in curve)
+        rows.append([name, steps, *(f"{last[score]:.3f}" if score in last else "-" for score in SCORES)])
+    print(common.table(["recipe", "steps", *SCORES], rows))
+    print(args.out / "recipes.png")
+
+
+if __name__ == "__main__":
+    main()
