@@ -46,6 +46,7 @@ class MaskDepthNet(nn.Module):
         Raises ValueError where the pictures' channels, sizes or dtypes do not fit.
         """
         check_pictures(bg, fg_bg)
+        self._check_dtype(bg.dtype, bg.device.type)
         height, width = bg.shape[-2:]
         mask_logits, depth = self.predict(pad_to(bg, self.multiple), pad_to(fg_bg, self.multiple))
         if depth is not None:
@@ -55,6 +56,15 @@ class MaskDepthNet(nn.Module):
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         """The network itself, on pictures that passed the checks and are padded to `multiple`."""
         raise NotImplementedError(f"{type(self).__name__} defines no predict(bg, fg_bg)")
+
+    def _check_dtype(self, dtype: torch.dtype, device: str) -> None:
+        """Raise ValueError where the weights are of another type, unless autocast brings them together."""
+        own = next(self.parameters()).dtype
+        if dtype != own and not torch.is_autocast_enabled(device):
+            raise ValueError(
+                f"the pictures have dtype {dtype}, but the network's weights {own}: convert one of them, "
+                f"such as bg.to({own})"
+            )
 
     def train(self, mode: bool = True) -> MaskDepthNet:
         """Switch between training and evaluation; frozen parts stay in evaluation mode."""
@@ -92,7 +102,7 @@ def freeze(model: MaskDepthNet, parts: Iterable[str]) -> None:
 
 
 def check_pictures(bg: Tensor, fg_bg: Tensor) -> None:
-    """Raise ValueError unless both are (B, 3, H, W) float tensors of the same shape, 16 x 16 or larger."""
+    """Raise ValueError unless both are (B, 3, H, W) floats of the same shape and dtype, 16 x 16 or larger."""
     for name, picture in (("bg", bg), ("fg_bg", fg_bg)):
         if picture.ndim != 4 or picture.shape[1] != 3:
             raise ValueError(
@@ -102,6 +112,8 @@ def check_pictures(bg: Tensor, fg_bg: Tensor) -> None:
             raise ValueError(
                 f"{name} has dtype {picture.dtype}; expected float in [0, 1]: divide uint8 pictures by 255"
             )
+    if bg.dtype != fg_bg.dtype:
+        raise ValueError(f"bg has dtype {bg.dtype} and fg_bg {fg_bg.dtype}: convert one to the other's")
     if bg.shape != fg_bg.shape:
         raise ValueError(
             f"bg {tuple(bg.shape)} and fg_bg {tuple(fg_bg.shape)} differ; "

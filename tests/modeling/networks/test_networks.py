@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mdlib.modeling.losses import Losses
-from mdlib.modeling.networks.base import freeze
+from mdlib.modeling.networks.base import freeze, pad_to
 from mdlib.modeling.registry import create_model, model_names
 
 PARAMETERS = {
@@ -152,9 +152,71 @@ def test_unknown_part():
         ),
         (torch.zeros(2, 3, 32, 32), torch.zeros(1, 3, 32, 32), "differ"),
         (torch.zeros(1, 3, 32, 32, dtype=torch.uint8),) * 2 + ("dtype torch.uint8; expected float",),
+        (
+            torch.zeros(1, 3, 32, 32, dtype=torch.float64),
+            torch.zeros(1, 3, 32, 32),
+            "bg has dtype torch.float64 and fg_bg torch.float32: convert one",
+        ),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.float64),) * 2
+        + (r"dtype torch.float64, but the network's weights torch.float32: .*bg.to\(torch.float32\)",),
         (torch.zeros(1, 3, 15, 32),) * 2 + ("15 x 32 px are too small; expected at least 16 x 16",),
     ],
 )
 def test_wrong_pictures(bg, fg_bg, words):
     with pytest.raises(ValueError, match=words):
         create_model("conv2-mask")(bg, fg_bg)
+
+
+def test_half_precision_by_autocast():
+    """What training and a GPU use: pictures and weights stay 32-bit, the convolutions compute in 16."""
+    model = create_model("mdnet").eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model(*pictures(1, 32, 32)).mask_logits.shape == (1, 1, 32, 32)
+
+
+def similarity_by_loops(query, key, radius):
+    """Cosine of each query with every key up to `radius` away, outside of the picture 0."""
+    _, _, height, width = query.shape
+    shifts = [(dy, dx) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1)]
+    result = torch.zeros(len(query), len(shifts), height, width)
+    for k, (dy, dx) in enumerate(shifts):
+        for y in range(max(0, -dy), min(height, height - dy)):
+            for x in range(max(0, -dx), min(width, width - dx)):
+                a, b = query[:, :, y, x], key[:, :, y + dy, x + dx]
+                result[:, k, y, x] = torch.nn.functional.cosine_similarity(a, b)
+    return result
+
+
+@pytest.mark.parametrize(("height", "width", "radius"), [(5, 7, 2), (6, 4, 1), (2, 2, 2)])
+def test_local_similarity_by_hand(height, width, radius):
+    from mdlib.modeling.networks.mdnet import local_similarity
+
+    generator = torch.Generator().manual_seed(0)
+    query, key = torch.randn(2, 2, 3, height, width, generator=generator)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        result = local_similarity(query.to(memory_format=memory_format), key, radius)
+        torch.testing.assert_close(result, similarity_by_loops(query, key, radius))
+
+
+def test_blocks_of_pixels_as_channels():
+    from mdlib.modeling.networks.mdnet import unshuffle
+
+    x = torch.rand(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(unshuffle(x), torch.nn.functional.pixel_unshuffle(x, 2))
+
+
+def test_pictures_that_need_no_padding_are_not_copied():
+    x = torch.rand(1, 3, 16, 24)
+    assert pad_to(x, 8) is x
+    padded = pad_to(x[..., :13, :], 8)
+    assert padded.shape == x.shape and torch.equal(padded[..., 13:, :], x[..., 12:13, :].expand(1, 3, 3, 24))
+
+
+def test_exported_mdnet_takes_other_sizes():
+    model = create_model("mdnet").eval()
+    sizes = ({2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO},) * 2
+    exported = torch.export.export(model, tuple(pictures(1, 72, 104)), dynamic_shapes=sizes).module()
+    pair = pictures(1, 48, 56)
+    with torch.no_grad():
+        for mine, theirs in zip(exported(*pair), model(*pair), strict=True):
+            torch.testing.assert_close(mine, theirs)
