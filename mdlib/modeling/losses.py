@@ -142,7 +142,8 @@ def smooth_l1(
 def gradient(pred: Tensor, true: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
     """Mean absolute error of the Sobel gradients, horizontal and vertical (weights / 8, edges repeated)."""
     e = error(pred, true, known)
-    dx = e.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    across = torch.arange(-1, 2, dtype=e.dtype, device=e.device)  # made there: a copy would wait for the GPU
+    dx = (2 - across.abs())[:, None] * across / 8  # -1 0 1, -2 0 2, -1 0 1
     sobel = torch.stack([dx, dx.T])[:, None]  # (2, 1, 3, 3)
     # Sobel is linear: the gradient of the error is the error of the gradients.
     gradients = F.conv2d(F.pad(e, (1, 1, 1, 1), mode="replicate"), sobel)  # (B, 2, H, W)

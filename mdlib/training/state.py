@@ -9,7 +9,7 @@
 | random.cpu, random.cuda | torch's generators |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from mdlib.modeling.networks.base import freeze
 from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
 from mdlib.training.schedule import Plateau
@@ -55,6 +56,13 @@ class TrainState:
             self.model = torch.compile(self.model)
         self.at = Position()
         self.sums: dict[str, Tensor] = {}
+
+    def freeze(self, parts: Sequence[str]) -> None:
+        """Keep the weights and statistics of exactly these parts of the network from now on.
+
+        What the optimizer remembers of them stays as it is until they are trained again.
+        """
+        freeze(self.network, parts)
 
     def add_losses(self, terms: Mapping[str, Tensor]) -> None:
         """Add to the sums on the device, without waiting for it."""

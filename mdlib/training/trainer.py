@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import freeze
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
 from mdlib.training.check import quick_check
@@ -243,7 +242,7 @@ class Trainer:
         self.train_loader, self.loaded_stage = self.make_loaders(stage)[0], stage
         self.val_loader = self.make_loaders(self.stages[-1])[1]
         if any(stage.freeze for stage in self.stages):
-            freeze(self.state.network, stage.freeze)
+            self.state.freeze(stage.freeze)
         if len(self.train_loader) == 0:
             samples = len(self.train_loader.dataset)
             raise ValueError(
