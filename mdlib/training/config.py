@@ -32,10 +32,10 @@ class TrainConfig:
 
     data: Path
     """Folder of the data set."""
-    mix: tuple[Path, ...] = ()
-    """Folders of more data sets, mixed with it; those without depth teach the mask alone."""
     run: Path = Path("run")
     """Folder of the run: checkpoints, metrics, and in the end the trained network."""
+    mix: tuple[Path, ...] = ()
+    """Folders of more data sets, mixed with it; those without depth teach the mask alone."""
     mirror: Path | None = None
     """Folder that gets a copy of the run while training goes on, such as one on Google Drive; a lost run
     folder goes on from there."""

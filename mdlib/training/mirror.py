@@ -71,6 +71,8 @@ class Mirror:
             if not found and not records.found_id:
                 records.run_id = there_id or records.run_id
             self._must_be_ours(there_id)
+            for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it copied
+                leftover.unlink(missing_ok=True)
             newer = self.there.latest(records.run_id, after=found.state["step"] if found else -1)
             if newer:
                 found = newer._replace(path=self.here.put(newer.path.name, read_files(newer.path)))
