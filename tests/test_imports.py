@@ -90,7 +90,7 @@ def test_import_mdlib_is_light():
 
 def test_heavy_libraries_are_loaded_where_they_are_used(repository):
     """In one process, room by room, so that the first module that loads a library is the one named."""
-    names = [name for name in modules(repository) if not name.endswith("__main__")]
+    names = [name for name in modules(repository) if name not in ("mdlib.__main__", "mdlib.options")]
     names.sort(key=lambda name: room_of(name) == "viewing")  # viewing last: it may draw
     code = f"""
 import sys

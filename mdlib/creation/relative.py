@@ -81,7 +81,7 @@ def standing(placements: Placements, distance: torch.Tensor, outlines: Sequence[
         placements.y_px.tolist(), placements.height_px(height), strict=True,
     ):  # fmt: skip
         outline = outlines[fg]
-        left, right = x + outline.foot_span(flip) * int(outline.width_px(tall))
+        left, right = (x + share * int(outline.width_px(tall)) for share in outline.foot_span(flip))
         row = int(np.clip(y + round(outline.foot_row * tall) - 1, 0, height - 1))
         first = int(np.clip(np.floor(left), 0, width - 1))
         last = int(np.clip(np.ceil(right), first + 1, width))

@@ -76,10 +76,8 @@ def test_a_stopped_run_ends_like_one_that_was_not(
         assert not train(tmp_path / "two", make_loaders=stopping, **settings).finished
     assert train(tmp_path / "two", **settings).finished
     same_end(tmp_path / "one", tmp_path / "two")
-    lowered = read(Checkpoints(tmp_path / "two/checkpoints").paths()[-1]).state["position"]["plateau"][
-        "factor"
-    ]
-    assert lowered < 0.5  # so the test is about something
+    state = read(Checkpoints(tmp_path / "two/checkpoints").paths()[-1]).state
+    assert schedule != "plateau" or state["position"]["plateau"]["factor"] < 1  # it has dropped the rate
 
 
 def test_fused_steps_go_on_too(train, loaders, stop_before, same_end, tmp_path):
