@@ -27,6 +27,7 @@ from mdlib.viewing.cost import count_macs, peak_memory_mb, two_pictures
 
 REFERENCE = "mdnet"
 TRAIN_BATCH = 16
+TURN_S = 0.5
 WORK = ("prediction", "training step")
 LAYOUTS = {"as created": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -62,25 +63,24 @@ def gpu_latencies(names: list[str], size: int, rounds: int) -> dict[str, dict[st
 
 
 def take_turns(ways: dict, size: int, rounds: int, device: torch.device) -> dict:
-    """way -> milliseconds per prediction in each round; one prediction before the clock starts."""
+    """way -> milliseconds per prediction in each round: the median of a turn of TURN_S seconds.
+
+    The first prediction of a turn does not count: what the network before has left in the caches is gone then.
+    """
     times = {way: [] for way in ways}
     with torch.inference_mode():
-        for i in range(rounds + 1):
+        for _ in range(rounds):
             for way, model in ways.items():
                 bg, fg_bg = two_pictures(model, (size, size))
-                model(bg, fg_bg)  # what the network before has left in the caches is gone
-                wait(device)
-                begin = time.perf_counter()
-                model(bg, fg_bg)
-                wait(device)
-                if i:
-                    times[way].append((time.perf_counter() - begin) * 1e3)
+                turn: list[float] = []
+                while len(turn) < 2 or sum(turn) < TURN_S * 1e3:
+                    begin = time.perf_counter()
+                    model(bg, fg_bg)
+                    if device.type == "cuda":
+                        torch.cuda.synchronize(device)
+                    turn.append((time.perf_counter() - begin) * 1e3)
+                times[way].append(statistics.median(turn[1:]))
     return times
-
-
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def memory_mb(name: str, size: int, train: bool, device_name: str, half: bool) -> float | None:
@@ -167,12 +167,13 @@ def markdown(found: dict) -> str:
             head += [f"{place}, {way} (ms)", f"x {REFERENCE}"]
             for name, one in by_network.items():
                 rows[name] += [f"{one['ms']:.1f}", f"{one['times_reference']:.1f}"]
-    memory = found.get("memory_mb", {})
-    memory_head = ["network", *(f"{place}, {what} (MB)" for place in memory for what in WORK)]
-    memory_rows = [
-        [name, *(megabytes(memory[place][name][what]) for place in memory for what in WORK)] for name in rows
-    ]
-    return common.table(head, list(rows.values())) + "\n\n" + common.table(memory_head, memory_rows)
+    tables = [common.table(head, list(rows.values()))]
+    if memory := found.get("memory_mb"):
+        head = ["network", *(f"{place}, {what} (MB)" for place in memory for what in WORK)]
+        columns = list(memory.values())
+        rows = [[name, *(megabytes(one[name][what]) for one in columns for what in WORK)] for name in rows]
+        tables.append(common.table(head, rows))
+    return "\n\n".join(tables)
 
 
 def megabytes(value: float | None) -> str:

@@ -17,7 +17,10 @@ GRAPH_PX = 64  # the graph is the same at every size
 FORMATS = (".svg", ".png", ".pdf", ".gv")  # the last is the source of the drawing, which needs no program
 
 # Operations that calculate nothing: the drawing goes on with what they received.
-SILENT = {"AccumulateGrad", "Alias", "AsStrided", "Clone", "Expand", "Slice", "T", "Unsafe", "View"}
+SILENT = {
+    "AccumulateGrad", "Alias", "AsStrided", "Clone", "Expand", "Permute", "ReshapeAlias", "Slice", "T",
+    "Transpose", "UnsafeView", "Unsqueeze", "View",
+}  # fmt: skip
 NODE = re.compile(r'\t(\d+) \[label="?(.*?)"?(?: fillcolor=(\w+))?\]\n?', re.DOTALL)
 EDGE = re.compile(r"\t(\d+) -> (\d+)")
 
