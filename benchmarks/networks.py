@@ -65,7 +65,7 @@ def gpu_latencies(names: list[str], size: int, rounds: int) -> dict[str, dict[st
 def take_turns(ways: dict, size: int, rounds: int, device: torch.device) -> dict:
     """way -> milliseconds per prediction in each round: the median of a turn of TURN_S seconds.
 
-    The first prediction of a turn does not count: what the network before has left in the caches is gone then.
+    The first prediction of a turn does not count: what was in the caches before is gone then.
     """
     times = {way: [] for way in ways}
     with torch.inference_mode():
