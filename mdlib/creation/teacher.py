@@ -183,10 +183,8 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def _from_hub(name: str) -> Path:
     """The folder of a model of the Hub; a copy downloaded before is used as it is, network or not."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
-    needed = ["config.json", "preprocessor_config.json"]
-    options = {"allow_patterns": [*needed, "*.safetensors", "*.safetensors.index.json"]}
     try:
         try:
             folder = Path(snapshot_download(name, local_files_only=True))
@@ -194,12 +192,11 @@ def _from_hub(name: str) -> Path:
                 return folder
         except FileNotFoundError:
             pass
-        folder = Path(snapshot_download(name, **options, etag_timeout=_HUB_SECONDS))
-        if not _weights(folder):  # older models
-            folder = Path(
-                snapshot_download(name, allow_patterns=[*needed, "*.bin"], etag_timeout=_HUB_SECONDS)
-            )
-        return folder
+        # Asked first, since this call alone gives up in time on a network that never answers.
+        files = [file.rfilename for file in HfApi().model_info(name, timeout=_HUB_SECONDS).siblings]
+        weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "*.bin"
+        wanted = ["config.json", "preprocessor_config.json", weights, f"{weights}.index.json"]
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=_HUB_SECONDS))
     except Exception as error:  # networks fail in ways that differ from version to version of the library
         reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise FileNotFoundError(
