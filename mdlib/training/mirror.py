@@ -159,7 +159,8 @@ class Mirror:
     def _forget_what_is_gone(self) -> None:
         there = {path.name for path in self.there.paths()}
         there |= {name for name in FILES if (self.folder / name).is_file()}
-        self._safe = {name: what for name, what in self._safe.items() if name in there}
+        if there or not self._safe:  # else it is an empty folder behind a drive that left
+            self._safe = {name: what for name, what in self._safe.items() if name in there}
 
     def _copy_checkpoint(self, path: Path) -> None:
         try:
