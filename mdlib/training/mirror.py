@@ -139,7 +139,6 @@ class Mirror:
 
     def _copy_all(self) -> None:
         """Bring the mirror up to date; raises OSError or ValueError where that does not work."""
-        self._must_be_ours(self._open())
         self._forget_what_is_gone()
         while unsafe := self._unsafe_checkpoints():  # looked at anew each time: training goes on
             self._copy_checkpoint(unsafe[0])
@@ -159,8 +158,8 @@ class Mirror:
     def _forget_what_is_gone(self) -> None:
         there = {path.name for path in self.there.paths()}
         there |= {name for name in FILES if (self.folder / name).is_file()}
-        if there or not self._safe:  # else it is an empty folder behind a drive that left
-            self._safe = {name: what for name, what in self._safe.items() if name in there}
+        self._must_be_ours(self._open())  # after the look: behind a drive that left is an empty folder
+        self._safe = {name: what for name, what in self._safe.items() if name in there}
 
     def _copy_checkpoint(self, path: Path) -> None:
         try:

@@ -291,27 +291,24 @@ def test_a_full_or_read_only_or_disconnected_drive(small_drive, mirror_of_drive)
     with mirror:
         records, _ = begin(mirror)
         save(mirror, records, 1)
-        wait_until(lambda: not mirror.missing())
+        wait_until(lambda: not mirror.missing() and not mirror.trouble)
         filler = small_drive / "filler"
         with open(filler, "wb") as file, pytest.raises(OSError):
             file.write(bytes(2 << 20))
         save(mirror, records, 2)
-        wait_until(lambda: mirror.trouble)
-        assert "No space left" in mirror.trouble
+        wait_until(lambda: "No space left" in (mirror.trouble or ""))
         filler.unlink()
-        wait_until(lambda: not mirror.missing())
+        wait_until(lambda: not mirror.missing() and not mirror.trouble)
         command("mount", "-o", "remount,ro", small_drive)
         save(mirror, records, 3)
-        wait_until(lambda: mirror.trouble)
-        assert "Read-only" in mirror.trouble
+        wait_until(lambda: "Read-only" in (mirror.trouble or ""))
         command("mount", "-o", "remount,rw", small_drive)
-        wait_until(lambda: not mirror.missing())
+        wait_until(lambda: not mirror.missing() and not mirror.trouble)
         assert mirror.safe_step() == 3
         command("umount", "-l", small_drive)
         (small_drive / "run").mkdir()  # what is behind the drive looks like it
         save(mirror, records, 4)
-        wait_until(lambda: mirror.trouble)
-        assert "is not connected any more" in mirror.trouble
+        wait_until(lambda: "is not connected any more" in (mirror.trouble or ""))
         assert len(mirror.problems) == 3
     assert mirror.safe_step() == 3
     assert list((small_drive / "run").iterdir()) == []
