@@ -34,10 +34,11 @@ def make_loader(
     where it is None; a smaller one is decoded faster.
     `threads` decode in the calling process (None: as many as there are cores, at most 8);
     `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
-    data sets whose pictures only PIL can read. A batch is that of all `world_size` processes together, and the one
-    with this `rank` gets its share of each, the first ones one sample more where they cannot be equal. `decode_on_device` leaves the JPEG bytes of `fg_bg` to
-    `to_float`, which decodes them in one batch on the device; for a GPU beside a slow processor. Batches of a
-    live data set then hold numbers only, and `to_float` composes the samples on the device.
+    data sets whose pictures only PIL can read. A batch is that of all `world_size` processes together; the
+    one with this `rank` gets its share, the first ones one sample more where shares cannot be equal.
+    `decode_on_device` leaves the JPEG bytes of `fg_bg` to `to_float`, which decodes them in one batch on the
+    device; for a GPU beside a slow processor. Batches of a live data set then hold numbers only, and
+    `to_float` composes the samples on the device.
     """
     sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
     threads = threads or min(os.cpu_count() or 1, 8)

@@ -24,7 +24,7 @@ def add_up(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def may_lose_one() -> Iterator[None]:
-    """Inside are messages between processes: what they raise becomes a ConnectionError that says what to do."""
+    """Around messages between processes: what they raise becomes a ConnectionError that says what to do."""
     try:
         yield
     except RuntimeError as error:

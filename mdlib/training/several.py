@@ -96,6 +96,21 @@ class Team:
         number = int(self.latest(signal.Signals[name] if name else 0))
         return signal.Signals(number).name if number else None
 
+    def divide(self, loader: Any, batch_size: int, parts: int) -> None:
+        """Let the loader give the share of this process of every batch.
+
+        Raises ValueError where the smallest share cannot go through the network in so many `parts`.
+        """
+        if self.size == 1:
+            return
+        least = batch_size // self.size
+        if least < parts:
+            raise ValueError(
+                f"{self.size} processes share batches of {batch_size}, so that some get {least} samples, but "
+                f"each share needs {parts} (accumulate) or more: take a larger batch_size or fewer processes"
+            )
+        loader.divide(self.rank, self.size)
+
     def share(self, samples: int) -> Share:
         """Where the `samples` of this process stand in the batch of all, which is in order of their ranks."""
         counts = self.all_of(samples)

@@ -48,14 +48,16 @@ class TrainState:
     """The network (`model`: wrapped for device and number format), its average, optimizer, position, sums."""
 
     def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator, team: Team):
-        self.device, self.scaler, self.team = accelerator.device, accelerator.scaler, team
+        # With several processes accelerate says "cpu:0", and .to("cpu:0") copies all that is on "cpu".
+        self.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
+        self.scaler, self.team = accelerator.scaler, team
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = network.to(self.device, memory_format=layout).train()
         team.prepare(self.network)
         self.average = AveragedModel(self.network, config.ema)
         # "evaluation": only the number format. Gradients of several processes are added up by the team.
-        self.model = accelerator.prepare_model(self.network, evaluation_mode=True)
-        self.optimizer = accelerator.prepare_optimizer(new_optimizer(config, self.network))
+        self.model = accelerator.prepare_model(self.network, device_placement=False, evaluation_mode=True)
+        self.optimizer = accelerator.prepare_optimizer(new_optimizer(config, self.network), False)
         if config.compile:
             self.model = torch.compile(self.model)
         self.at = Position()

@@ -1,7 +1,8 @@
 """The training loop; read `Trainer.fit` first.
 
 A run that is killed at any moment ends with the very weights of one that was never killed: everything that
-changes is in a checkpoint (state.TrainState), and everything random follows from the seed and the position. Several processes train as one; see several.Team.
+changes is in a checkpoint (state.TrainState), and everything random follows from the seed and the position.
+Several processes train as one; where there is only one, most calls of `self.team` do nothing (several.Team).
 """
 
 import math
@@ -99,7 +100,8 @@ class Trainer:
             if name := self.stopped():
                 self.team.say(f"stopped by {name}, saved at step {self.at.step}: the same command goes on")
                 return self.fitted(finished=False)
-            self.team.from_first(self.save_network)
+            model = self.state.average.model
+            self.team.from_first(lambda: save_model(model, self.run, self.description()))
             scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
             self.team.say(f"{self.run} is finished after {self.at.step} steps{scores}")
             return self.fitted(finished=True)
@@ -260,8 +262,7 @@ class Trainer:
         """Get the loaders of a stage; raises ValueError where there is no batch to train on."""
         self.train_loader, self.loaded_stage = self.make_loaders(stage)[0], stage
         self.val_loader = self.make_loaders(self.stages[-1])[1]
-        if self.team.size > 1:
-            self.divide(stage)
+        self.team.divide(self.train_loader, stage.batch_size, self.config.accumulate)
         if any(stage.freeze for stage in self.stages):
             self.state.freeze(stage.freeze)
         if len(self.train_loader) == 0:
@@ -271,17 +272,6 @@ class Trainer:
                 "take a smaller batch_size or a larger data set"
             )
 
-    def divide(self, stage: Stage) -> None:
-        """Take the share of this process of every batch; raises ValueError where some would get too little."""
-        least = stage.batch_size // self.team.size
-        if least < self.config.accumulate:
-            raise ValueError(
-                f"{self.team.size} processes share batches of {stage.batch_size}, and accumulate divides each "
-                f"share into {self.config.accumulate} parts, but the smallest has {least} samples: take a "
-                "larger batch_size, a smaller accumulate or fewer processes"
-            )
-        self.train_loader.divide(self.team.rank, self.team.size)
-
     def begin_records(self) -> None:
         network = {"name": self.state.network.name, "options": self.state.network.options}
         self.records.begin({**network, **self.description()}, self.metrics_before)
@@ -290,9 +280,6 @@ class Trainer:
         """Write a row of metrics."""
         if self.team.first:
             self.records.add_metrics(row)
-
-    def save_network(self) -> None:
-        save_model(self.state.average.model, self.run, self.description())
 
     def description(self) -> dict[str, Any]:
         """What config.json says about the run, beside the network's name and options."""
