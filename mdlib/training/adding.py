@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 GONE = (
-    "another of the {size} processes has ended, or cannot be reached any more ({error}): the same command "
-    "goes on from the last checkpoint, also with another number of processes"
+    "another of the {size} processes has ended, or cannot be reached any more: the same command goes on from "
+    "the last checkpoint, also with another number of processes ({why})"
 )
 
 
@@ -28,8 +28,8 @@ def may_lose_one() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConnectionError(GONE.format(size=dist.get_world_size(), error=why)) from error
+        why = str(error).split("\n")[0].split("] ", 1)[-1].split(". ")[0]  # without the line of gloo's source
+        raise ConnectionError(GONE.format(size=dist.get_world_size(), why=why)) from error
 
 
 def share_batch_norms(network: nn.Module) -> None:

@@ -1,6 +1,9 @@
 """Training by several processes, one for each GPU or part of the processor.
 
-    python -m torch.distributed.run --nproc_per_node 2 -m mdlib train DATA --run RUN
+    python -m torch.distributed.run --nproc_per_node 2 -m mdlib -- train DATA --run RUN
+
+(The -- keeps the launcher from taking --run for an option of its own.) In a notebook, the same with a
+function that makes a Trainer and calls `fit`: accelerate.notebook_launcher(function, num_processes=2).
 
 Each process takes its share of every batch, and what they find is added up: the known pixels that a loss is
 a mean over, the mean and variance of each BatchNorm, the losses, the gradients. So a step is that of one
@@ -10,6 +13,10 @@ time of one message, and frozen parts, parts of batches and a fixed order of add
 
 What differs from one process: rounding; which samples a BatchNorm sees together where `accumulate` divides a
 batch, for each process divides its own share; and what a network draws itself, such as dropout.
+
+The place in the data is counted in batches of all, so a run goes on with another number of processes at the
+very batch where it stopped, and the order of samples stays. A process that was not there before begins its
+own random numbers (again, those of dropout) from the seed; those of a process that is no more are lost.
 
 The first process alone writes files, shows the bar and looks at the validation set; what it found the others
 are told. Whatever ends a run is agreed on, so that all end at the same step. A process that dies is noticed
