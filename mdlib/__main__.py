@@ -84,7 +84,9 @@ def _train(arguments: list[str]) -> None:
     feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
     trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
     fitted = trainer.fit()
-    _print_paths([fitted.run])
+    if trainer.team.first:
+        _print_paths([fitted.run])
+    trainer.accelerator.end_training()  # several processes part here
     if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
         sys.exit(STOPPED)
 
@@ -178,6 +180,8 @@ options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 wrong input (a sentence on stderr), 130 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["--"]:  # which torch.distributed.run wants before options that look like its own
+        arguments = arguments[1:]
     debug = "--debug" in arguments or os.environ.get("MDLIB_DEBUG", "0") not in ("", "0")
     arguments = [argument for argument in arguments if argument != "--debug"]
     command = arguments[0] if arguments else None

@@ -34,10 +34,11 @@ def make_loader(
     where it is None; a smaller one is decoded faster.
     `threads` decode in the calling process (None: as many as there are cores, at most 8);
     `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
-    data sets whose pictures only PIL can read. `rank` of `world_size` processes gets its part of each global
-    batch of world_size x batch_size samples. `decode_on_device` leaves the JPEG bytes of `fg_bg` to
-    `to_float`, which decodes them in one batch on the device; for a GPU beside a slow processor. Batches of a
-    live data set then hold numbers only, and `to_float` composes the samples on the device.
+    data sets whose pictures only PIL can read. A batch is that of all `world_size` processes together; the
+    one with this `rank` gets its share, the first ones one sample more where shares cannot be equal.
+    `decode_on_device` leaves the JPEG bytes of `fg_bg` to `to_float`, which decodes them in one batch on the
+    device; for a GPU beside a slow processor. Batches of a live data set then hold numbers only, and
+    `to_float` composes the samples on the device.
     """
     sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
     threads = threads or min(os.cpu_count() or 1, 8)
@@ -52,14 +53,20 @@ class EpochSampler:
     def __init__(
         self, count: int, batch_size: int, shuffle: bool, seed: int, drop_last: bool, rank: int, world: int
     ):
-        if batch_size < 1 or not 0 <= rank < world:
-            raise ValueError(f"batch_size must be 1 or more, 0 <= rank < {world}; got {batch_size}, {rank}")
         self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
-        self.drop_last, self.rank, self.world = drop_last, rank, world
-        self.epoch, self.start = 0, 0
+        self.drop_last, self.epoch, self.start = drop_last, 0, 0
+        self.divide(rank, world)
+
+    def divide(self, rank: int, world: int) -> None:
+        """From now on give the share of process `rank` of `world`."""
+        if self.batch_size < 1 or not 0 <= rank < world:
+            raise ValueError(
+                f"batch_size must be 1 or more, 0 <= rank < {world}; got {self.batch_size}, {rank}"
+            )
+        self.rank, self.world = rank, world
 
     def __len__(self) -> int:
-        step = self.batch_size * self.world
+        step = self.batch_size
         return self.count // step if self.drop_last else -(-self.count // step)
 
     def order(self) -> np.ndarray:
@@ -69,7 +76,7 @@ class EpochSampler:
         return np.random.Generator(np.random.PCG64([self.seed, self.epoch])).permutation(self.count)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        order, step = self.order(), self.batch_size * self.world
+        order, step = self.order(), self.batch_size
         for k in range(self.start, len(self)):
             yield np.array_split(order[k * step : (k + 1) * step], self.world)[self.rank]
 
@@ -106,6 +113,10 @@ class Loader:
 
     def __len__(self) -> int:
         return len(self.sampler)
+
+    def divide(self, rank: int, world: int) -> None:
+        """Give the share of process `rank` of `world` of every batch."""
+        self.sampler.divide(rank, world)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Take the order of `epoch`, beginning with batch number `start`."""

@@ -168,10 +168,14 @@ def disturb_each(
 
 
 def split_batch(batch: dict[str, Tensor], parts: int) -> list[dict[str, Tensor]]:
-    """The batch in `parts` parts of nearly equal size, one after the other; the batch itself for one."""
+    """The batch in `parts` parts of nearly equal size, one after the other; the batch itself for one.
+
+    Never more parts than samples.
+    """
     if parts == 1:
         return [batch]
-    columns = zip(*(tensor.chunk(parts) for tensor in batch.values()), strict=True)
+    parts = min(parts, len(batch["mask"]))
+    columns = zip(*(tensor.tensor_split(parts) for tensor in batch.values()), strict=True)
     return [dict(zip(batch, column, strict=True)) for column in columns]
 
 

@@ -28,6 +28,11 @@ class TrainConfig:
     The run ends by steps, epochs or minutes, whichever comes first. A run that ends by steps or epochs is
     repeated bit for bit on one CPU, however often it is stopped; one that ends by minutes goes on with the
     very same state, but how many steps fit into the time depends on the machine.
+
+    Several processes (python -m torch.distributed.run --nproc_per_node 2 -m mdlib -- train ...) share each
+    batch and train as one would, up to rounding; see training.several. Their number may change when a run
+    goes on: the batches that are left hold the same samples in the same order. With the same number it is
+    repeated bit for bit too, on one machine.
     """
 
     data: Path
@@ -55,10 +60,11 @@ class TrainConfig:
     """End after so many minutes in all, those before an interruption included; 20 where no end is given."""
 
     batch_size: int = 16
-    """Samples per step."""
+    """Samples per step, of all processes together: each takes its share."""
     accumulate: int = 1
-    """Parts in which a batch goes through the network, to take less memory; the gradients are added up. The
-    step is that of the whole batch, but for batch normalisation, which sees each part alone."""
+    """Parts in which a batch, or a process's share of it, goes through the network, to take less memory; the
+    gradients are added up. The step is that of the whole batch, but for batch normalisation, which sees one
+    part of each share at a time."""
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     """Rule of the steps."""
     lr: float | None = None
@@ -114,7 +120,7 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random: first weights, order, augmentation."""
     workers: int = 2
-    """Threads that decode pictures."""
+    """Threads that decode pictures, of each process."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

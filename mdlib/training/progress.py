@@ -12,14 +12,18 @@ LINE_EVERY_S = 15.0  # where the output is a file, each state of the bar is a li
 
 
 class Progress:
-    """A bar from 0 to 1 with the time left, the speed, and the share of time spent waiting for data."""
+    """A bar from 0 to 1 with the time left, the speed, and the share of time spent waiting for data.
 
-    def __init__(self, done: float):
+    Where it is not `shown` it still measures.
+    """
+
+    def __init__(self, done: float, shown: bool = True):
         in_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
         interactive = in_notebook or sys.stderr.isatty()
         self._bar = tqdm(
             total=1.0,
             initial=min(1.0, done),
+            disable=not shown,
             dynamic_ncols=True,
             mininterval=0.5 if interactive else LINE_EVERY_S,
             bar_format="{percentage:3.0f}%|{bar:20}| {elapsed} < {remaining}{postfix}",

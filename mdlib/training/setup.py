@@ -1,5 +1,6 @@
 """What a run is made of before its first step: device, network, loss, optimizer."""
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -60,9 +61,10 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> N
 
 
 def new_accelerator(config: TrainConfig) -> Accelerator:
-    """Device and number format of the run.
+    """Device and number format of the run, and its place among several processes.
 
-    Raises ValueError where the machine has not got them, RuntimeError where several processes were started.
+    Raises ValueError where the machine has not got them, RuntimeError where the processes that were started
+    together do not find each other.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but this machine has no GPU that torch can use: take auto or cpu")
@@ -74,6 +76,10 @@ def new_accelerator(config: TrainConfig) -> Accelerator:
         raise ValueError("precision fp16 needs a GPU; a CPU can do fp32 and bf16")
     precision = "no" if config.precision == "fp32" else config.precision
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
-    if accelerator.num_processes > 1:
-        raise RuntimeError(f"{accelerator.num_processes} processes were started, but a run is trained by one")
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != started:  # each would train a run of its own
+        raise RuntimeError(
+            f"{started} processes were started, but this one found {accelerator.num_processes}: start them "
+            "with python -m torch.distributed.run or accelerate.notebook_launcher"
+        )
     return accelerator

@@ -6,7 +6,7 @@
 | optimizer.<weight>.<kind> | what the optimizer remembers of a weight |
 | sums.<term> | losses since the last row of the metrics |
 | scaler.<name> | the loss scale of fp16 |
-| random.cpu, random.cuda | torch's generators |
+| random.<process>.cpu, .cuda | torch's generators |
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
 from mdlib.training.schedule import Plateau
 from mdlib.training.setup import new_optimizer
+from mdlib.training.several import Team
 
 
 @dataclass
@@ -46,12 +47,17 @@ class Position:
 class TrainState:
     """The network (`model`: wrapped for device and number format), its average, optimizer, position, sums."""
 
-    def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator):
-        self.device, self.scaler = accelerator.device, accelerator.scaler
+    def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator, team: Team):
+        # With several processes accelerate says "cpu:0", and .to("cpu:0") copies all that is on "cpu".
+        self.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
+        self.scaler, self.team = accelerator.scaler, team
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = network.to(self.device, memory_format=layout).train()
+        team.prepare(self.network)
         self.average = AveragedModel(self.network, config.ema)
-        self.model, self.optimizer = accelerator.prepare(self.network, new_optimizer(config, self.network))
+        # "evaluation": only the number format. Gradients of several processes are added up by the team.
+        self.model = accelerator.prepare_model(self.network, device_placement=False, evaluation_mode=True)
+        self.optimizer = accelerator.prepare_optimizer(new_optimizer(config, self.network), False)
         if config.compile:
             self.model = torch.compile(self.model)
         self.at = Position()
@@ -82,7 +88,7 @@ class TrainState:
         return means
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, as they are now; not copied."""
+        """All tensors by name, as they are now; not copied. All processes must call it."""
         tensors = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
         for name, weight in self.network.named_parameters():
@@ -93,9 +99,8 @@ class TrainState:
         if self.scaler is not None:
             values = self.scaler.state_dict().items()
             tensors |= {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in values}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        for rank, generators in enumerate(self.team.all_of(random_states(self.device))):
+            tensors |= {f"random.{rank}.{kind}": state for kind, state in generators.items()}
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -117,9 +122,12 @@ class TrainState:
         if self.scaler is not None and scale:
             kinds = self.scaler.state_dict()
             self.scaler.load_state_dict({name: type(kinds[name])(x.item()) for name, x in scale.items()})
-        torch.set_rng_state(tensors["random.cpu"])
-        if self.device.type == "cuda" and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+        # A process that was not there before draws on from the seed.
+        for kind, state in part(tensors, f"random.{self.team.rank}.").items():
+            if kind == "cpu":
+                torch.set_rng_state(state)
+            elif self.device.type == kind:
+                torch.cuda.set_rng_state(state, self.device)
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -132,6 +140,14 @@ def _like(weight: Tensor, value: Tensor, fused: bool) -> Tensor:
     if value.shape != weight.shape:  # the count of steps, which a fused optimizer alone wants on the device
         return value.to(weight.device if fused else "cpu", copy=True)
     return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """Of torch's generators."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
 
 @contextmanager

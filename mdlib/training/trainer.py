@@ -2,6 +2,7 @@
 
 A run that is killed at any moment ends with the very weights of one that was never killed: everything that
 changes is in a checkpoint (state.TrainState), and everything random follows from the seed and the position.
+Several processes train as one; where there is only one, most calls of `self.team` do nothing (several.Team).
 """
 
 import math
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
 from mdlib.training.check import quick_check
-from mdlib.training.checkpoint import Checkpoints
+from mdlib.training.checkpoint import Checkpoint, Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
 from mdlib.training.file_image import file_image
 from mdlib.training.interrupt import StopRequest
@@ -29,6 +30,7 @@ from mdlib.training.records import Records
 from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import learning_rate, momentum
 from mdlib.training.setup import new_accelerator, new_losses, new_model, set_rates
+from mdlib.training.several import Team
 from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 
@@ -59,10 +61,11 @@ class Trainer:
         self.stages = config.all_stages()
         self.all_losses = [new_losses(stage.loss or config.loss, stage.freeze) for stage in self.stages]
         self.accelerator = new_accelerator(config)
-        self.state = TrainState(config, model, self.accelerator)
+        self.team = Team(self.accelerator)
+        self.state = TrainState(config, model, self.accelerator, self.team)
         self.problems: deque[str] = deque()  # of the threads that save and mirror
         self.checkpoints = Checkpoints(self.run / "checkpoints", config.keep)
-        self.mirror = Mirror(self.checkpoints, config.mirror, self.problems)
+        self.mirror = Mirror(self.checkpoints, config.mirror if self.team.first else None, self.problems)
         self.saver = Saver(self.checkpoints, self.problems, saved=self.mirror.wake)
         self.scores: dict[str, float] = {}
         self.stop = StopRequest()
@@ -75,29 +78,32 @@ class Trainer:
         Raises ValueError where a setting that must stay is not the run's, FloatingPointError where the loss
         is no number any more, BlockingIOError where another process trains in this folder.
         """
-        random_numbers = own_random_numbers(self.config.seed, self.state.device)
-        with RunLock(self.run), self.mirror, self.saver, random_numbers, self.stop:
+        random_numbers = own_random_numbers(self.config.seed + self.team.rank, self.state.device)
+        with self.team.by_first(RunLock(self.run)), self.mirror, self.saver, random_numbers, self.stop:
             resumed = self.resume()
-            if (self.run / WEIGHTS_NAME).exists() and (self.progress >= 1 or not resumed):
-                print(f"{self.run} is finished: give more steps, epochs or minutes, or another run folder")
+            trained = self.team.from_first((self.run / WEIGHTS_NAME).exists)
+            if trained and (self.progress >= 1 or not resumed):
+                self.team.say(
+                    f"{self.run} is finished: give more steps, epochs or minutes, or another run folder"
+                )
                 return self.fitted(finished=True)
             if resumed:
-                print(f"{self.run} goes on from step {self.at.step}")
-            network = {"name": self.state.network.name, "options": self.state.network.options}
-            self.records.begin({**network, **self.description()}, self.metrics_before)
-            with Progress(self.progress) as self.bar:
+                self.team.say(f"{self.run} goes on from step {self.at.step}")
+            self.team.from_first(self.begin_records)
+            with Progress(self.progress, shown=self.team.first) as self.bar:
                 self.check_if_due()  # it may have been stopped in the middle of one
-                while self.progress < 1 and not self.stop.name:
+                while self.progress < 1 and not self.stopped():
                     self.train_epoch()
                 self.save_checkpoint()
-                self.saver.finish()
+                self.team.from_first(self.saver.finish)
                 self.warn_of_problems()
-            if self.stop.name:
-                print(f"stopped by {self.stop.name}, saved at step {self.at.step}: the same command goes on")
+            if name := self.stopped():
+                self.team.say(f"stopped by {name}, saved at step {self.at.step}: the same command goes on")
                 return self.fitted(finished=False)
-            save_model(self.state.average.model, self.run, self.description())
+            model = self.state.average.model
+            self.team.from_first(lambda: save_model(model, self.run, self.description()))
             scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
-            print(f"{self.run} is finished after {self.at.step} steps{scores}")
+            self.team.say(f"{self.run} is finished after {self.at.step} steps{scores}")
             return self.fitted(finished=True)
 
     def train_epoch(self) -> None:
@@ -110,24 +116,31 @@ class Trainer:
             rate = learning_rate(self.config, self.progress, self.config.highest_lr(stage), self.at.plateau)
             set_rates(self.state.optimizer, rate, momentum(self.config, self.progress))
             self.train_step(batch, stage)
-            self.move_on(stage, len(batch["index"]))
+            self.move_on(stage, len(batch["index"]) * self.team.size)
             self.log_if_due()
             self.check_if_due()
             self.save_if_due()
-            if self.stop.name or self.progress >= stage.end:
+            if self.stopped() or self.progress >= stage.end:
                 break
+
+    def stopped(self) -> str | None:
+        """The signal that asked to stop, this process or another one of the team."""
+        return self.team.signal(self.stop.name)
 
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
         config, state, at = self.config, self.state, self.state.at
         batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
-        seeds = sample_seeds(len(batch["mask"]), config.seed, at.stage, at.epoch, at.batch)
-        batch = augment(batch, seeds, config.augment)
+        share = self.team.share(len(batch["mask"]))  # all of the batch, unless there are more processes
+        seeds = sample_seeds(share.count, config.seed, at.stage, at.epoch, at.batch)
+        batch = augment(batch, seeds[share.start : share.stop], config.augment)
+        whole = self.team.whole(batch, share)
         for part in split_batch(batch, config.accumulate):
             prediction = state.model(part["bg"], part["fg_bg"])
-            terms = self.all_losses[stage.index](prediction, part, whole=batch)
+            terms = self.all_losses[stage.index](prediction, part, whole)
             self.accelerator.backward(terms["total"])
-            state.add_losses(terms)
+            state.add_losses(self.team.total(terms))
+        self.team.add_gradients(state.network)
         if config.clip:
             self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
         state.optimizer.step()
@@ -148,7 +161,7 @@ class Trainer:
         self.bar.move_to(self.progress, samples)
 
     def measure_progress(self) -> float:
-        self.at.elapsed_s = self.elapsed_before_s + time.monotonic() - self.started
+        self.at.elapsed_s = self.team.latest(self.elapsed_before_s + time.monotonic() - self.started)
         if self.no_better():
             return 1.0
         passes = self.at.passes + self.at.batch / len(self.train_loader)
@@ -167,7 +180,7 @@ class Trainer:
         self.state.sums, at.logged_step = {}, at.step
         row = {"step": at.step, "epoch": at.epoch, "stage": stage.index}
         row |= {"lr": self.state.optimizer.param_groups[0]["lr"], "losses": losses}
-        self.records.add_metrics({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
+        self.record({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
         self.bar.tell({"step": at.step, **losses, **pace, **self.scores})
 
     def check_if_due(self) -> None:
@@ -175,8 +188,8 @@ class Trainer:
         due = math.floor(min(1.0, self.progress) * self.config.checks)
         if due <= self.at.checks:
             return
-        model, size, pairs = self.state.average.model, self.stages[-1].size, self.config.check_pairs
-        scores = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop)
+        looking_at = self.state.average.model, self.val_loader, self.config.check_pairs, self.stages[-1].size
+        scores = self.team.from_first(lambda: quick_check(*looking_at, self.state.device, self.stop))
         if scores is None:  # asked to stop: it is done when the run goes on
             return
         self.at.checks, self.scores = due, scores
@@ -184,14 +197,14 @@ class Trainer:
         if self.no_better():  # then this was the last one
             self.progress, self.at.checks = 1.0, self.config.checks
         elapsed_s = round(self.at.elapsed_s, 1)
-        self.records.add_metrics({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
+        self.record({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
         self.save_checkpoint(score=scores["iou_disturbed"])
         self.bar.restart_pace()
 
     def save_if_due(self) -> None:
         """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""
         by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
-        if by_steps or time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes:
+        if by_steps or self.at.elapsed_s - self.saved_at_s > 60 * self.config.checkpoint_minutes:
             self.save_checkpoint()
         self.warn_of_problems()
 
@@ -202,11 +215,14 @@ class Trainer:
 
     def save_checkpoint(self, score: float | None = None) -> None:
         """Copy everything that changes, for the saver to write; nothing to do where this step was copied."""
-        self.saved_at = time.monotonic()
+        self.measure_progress()  # takes the time
+        self.saved_at_s = self.at.elapsed_s
         if self.at.step == self.saved_step and score is None:
             return
         self.state.mean_losses()  # raises where the weights are not worth saving
-        self.measure_progress()  # takes the time
+        self.saved_step, tensors = self.at.step, self.state.tensors()
+        if not self.team.first:
+            return
         content = {
             "run_id": self.records.run_id,
             "fixed": self.config.fixed(len(self.train_loader.dataset)),
@@ -214,33 +230,39 @@ class Trainer:
             "scores": self.scores,
             "score": score,
         }
-        frozen = file_image(self.state.tensors())
-        self.saver.offer(Snapshot(self.at.step, frozen, content, self.records.metrics))
-        self.saved_step = self.at.step
+        self.saver.offer(Snapshot(self.at.step, file_image(tensors), content, self.records.metrics))
 
     def resume(self) -> bool:
         """Take up the newest sound checkpoint; False where there is none and the run begins."""
-        self.records = Records(self.run)
-        found = self.mirror.begin(self.records, self.checkpoints.latest(self.records.found_id))
+        found = self.team.from_first(self.find_checkpoint)
         at = Position(**found.state["position"]) if found else Position()
         self.load(self.stages[min(at.stage, len(self.stages) - 1)])
         if found:
             check_unchanged(found.state["fixed"], self.config.fixed(len(self.train_loader.dataset)))
             self.state.restore(found.tensors)
-            self.records.run_id, self.scores = found.state["run_id"], found.state["scores"]
+            self.scores = found.state["scores"]
         self.at = self.state.at = at
         self.metrics_before = found.metrics if found else b""
         self.started, self.elapsed_before_s = time.monotonic(), at.elapsed_s
-        self.saved_at, self.saved_step = self.started, at.step if found else None
+        self.saved_at_s, self.saved_step = at.elapsed_s, at.step if found else None
         self.progress = self.measure_progress()
         # A run that was given a longer end is less far than it was.
         at.checks = min(at.checks, math.floor(self.progress * self.config.checks))
         return found is not None
 
+    def find_checkpoint(self) -> Checkpoint | None:
+        """The newest sound one, of the run folder or its mirror."""
+        self.records = Records(self.run)
+        found = self.mirror.begin(self.records, self.checkpoints.latest(self.records.found_id))
+        if found:
+            self.records.run_id = found.state["run_id"]
+        return found
+
     def load(self, stage: Stage) -> None:
         """Get the loaders of a stage; raises ValueError where there is no batch to train on."""
         self.train_loader, self.loaded_stage = self.make_loaders(stage)[0], stage
         self.val_loader = self.make_loaders(self.stages[-1])[1]
+        self.team.divide(self.train_loader, stage.batch_size, self.config.accumulate)
         if any(stage.freeze for stage in self.stages):
             self.state.freeze(stage.freeze)
         if len(self.train_loader) == 0:
@@ -249,6 +271,15 @@ class Trainer:
                 f"{samples} training samples make no batch of {stage.batch_size}: "
                 "take a smaller batch_size or a larger data set"
             )
+
+    def begin_records(self) -> None:
+        network = {"name": self.state.network.name, "options": self.state.network.options}
+        self.records.begin({**network, **self.description()}, self.metrics_before)
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Write a row of metrics."""
+        if self.team.first:
+            self.records.add_metrics(row)
 
     def description(self) -> dict[str, Any]:
         """What config.json says about the run, beside the network's name and options."""

@@ -31,6 +31,20 @@ def test_each_sample_once_over_all_processes(count, batch_size, world, seed, epo
 
 
 @settings(deadline=None)
+@given(st.integers(1, 100), st.integers(1, 17), st.integers(1, 4), st.integers(0, 3), st.booleans())
+def test_shares_make_the_batches_of_one_process(count, batch_size, world, start, drop_last):
+    """In the order of the processes, nearly equal; divided anew, another number goes on at the same batch."""
+    whole = EpochSampler(count, batch_size, True, 3, drop_last, 0, 1)
+    shares = [EpochSampler(count, batch_size, True, 3, drop_last, 0, 1) for _ in range(world)]
+    for rank, share in enumerate(shares):
+        share.divide(rank, world)
+        share.start = whole.start = start
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert np.concatenate(parts).tolist() == batch.tolist()
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 9), st.integers(0, 12))
 def test_starting_late_equals_skipping(count, batch_size, start):
     whole = EpochSampler(count, batch_size, True, 3, False, 0, 1)

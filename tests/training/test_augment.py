@@ -15,6 +15,7 @@ from mdlib.training.augment import (
     remove_object,
     resize,
     sample_seeds,
+    split_batch,
 )
 
 
@@ -225,3 +226,14 @@ def test_resize_averages_and_keeps_the_unknown_unknown(batch):
     assert resize(batch, None) is batch
     wide = {name: tensor[..., :16, :] for name, tensor in batch.items()}
     assert resize(wide, 8)["mask"].shape == (12, 1, 8, 16)
+
+
+@pytest.mark.parametrize(
+    ("samples", "parts", "sizes"), [(8, 3, [3, 3, 2]), (5, 4, [2, 1, 1, 1]), (2, 3, [1, 1])]
+)
+def test_a_batch_in_parts(samples, parts, sizes):
+    """As many parts as asked for, so that processes with unlike shares of a batch take as many."""
+    batch = {name: torch.arange(samples).view(-1, 1) for name in ("bg", "mask")}
+    divided = split_batch(batch, parts)
+    assert [len(part["mask"]) for part in divided] == sizes
+    assert torch.equal(torch.cat([part["bg"] for part in divided]), batch["bg"])
