@@ -40,15 +40,17 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # a process group of its own
         )
 
     def wait_for(self, moment: str, after_s: float) -> None:
         """Return `after_s` after this is seen to go on; fails where it is not seen."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self._now(moment):
             assert self.process.poll() is None, f"ended without {moment}: {self.process.communicate()[0]}"
-            assert time.monotonic() < deadline, f"no {moment} for two minutes"
-            time.sleep(0.0005)
+            assert time.monotonic() < deadline, f"no {moment} for five minutes"
+            importing = self.trace.stat().st_size == self.begun
+            time.sleep(0.05 if importing else 0.0005)
         time.sleep(after_s)
 
     def _tail(self) -> str:
@@ -59,7 +61,7 @@ class Run:
 
     def _now(self, moment: str) -> bool:
         lines = self._tail().splitlines()
-        if not lines:  # it is still importing
+        if not lines:
             return False
         if moment == "step":
             return len(lines) > 8
@@ -80,7 +82,7 @@ class Run:
 
     def finish(self) -> str:
         self.start()
-        said, _ = self.process.communicate(timeout=300)
+        said, _ = self.process.communicate(timeout=600)
         assert self.process.returncode == 0, said
         return said
 
@@ -130,6 +132,23 @@ def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], see
 def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end):
     killed = Run(train_script, tiny_dataset, tmp_path / "killed", SHORT)
     kill_and_compare(killed, whole(SHORT), same_end, ["saving", "mirroring", "switch"], seed=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_to_the_whole_group_stops_and_goes_on(
+    train_script, tiny_dataset, tmp_path, reference, reference_settings, same_end, number
+):
+    """As Ctrl-C in a terminal does, or a batch system: the processes that decode get the signal, too."""
+    stopped = Run(train_script, tiny_dataset, tmp_path / "stopped", {**reference_settings, "processes": 2})
+    stopped.start()
+    stopped.wait_for("step", 0)
+    os.killpg(stopped.process.pid, number)
+    said, _ = stopped.process.communicate(timeout=300)
+    assert stopped.process.returncode == 0, said
+    assert f"stopped by {number.name}, saved at step" in said
+    assert "goes on from step" in stopped.finish()
+    same_end(stopped.run, reference)
+    same_end(stopped.mirror, reference)
 
 
 @pytest.mark.slow
