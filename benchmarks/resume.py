@@ -96,6 +96,7 @@ class OneBatch:
         channels = {"bg": 3, "fg_bg": 3, "mask": 1, "depth": 1}
         shapes = {kind: (batch_size, count, size, size) for kind, count in channels.items()}
         self.batch = {kind: torch.rand(shape, generator=generator) for kind, shape in shapes.items()}
+        self.batch["index"] = torch.arange(batch_size)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -108,7 +109,7 @@ class OneBatch:
             yield self.batch
 
     def to_float(self, batch: dict, device: torch.device) -> dict:
-        return {kind: pictures.to(device) for kind, pictures in batch.items()}
+        return {kind: x.to(device) for kind, x in batch.items() if kind != "index"}
 
 
 class Timed(Trainer):
