@@ -1,7 +1,6 @@
 """The mirror: what is there is whole, whatever happens to its folder."""
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -268,18 +267,6 @@ def test_the_run_folder_is_no_mirror_of_itself(tmp_path):
     mirror = Mirror(Checkpoints(tmp_path / "checkpoints"), tmp_path, deque())
     with pytest.raises(ValueError, match="is the run folder itself"), mirror:
         begin(mirror)
-
-
-@pytest.fixture
-def small_drive(tmp_path):
-    """A drive with room for 1 MB, connected to tmp_path/drive."""
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(drive)]
-    if os.geteuid() or subprocess.run(["mount", *options], capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small drive")
-    yield drive
-    subprocess.run(["umount", "-l", str(drive)], capture_output=True)
 
 
 def command(*words):
