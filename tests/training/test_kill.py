@@ -17,7 +17,7 @@ from mdlib.training.checkpoint import Checkpoints, read
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Stages end within epochs (20 batches). Of the long run: a stage is 24 steps, a check every 8; thirty kills
 # take 150 to 250 of its steps.
-SHORT = {"steps": 60, "size": None, "stages": "32:0.6,48:0.4", "checks": 4, "checkpoint_steps": 3, "keep": 2}
+SHORT = {"steps": 40, "size": None, "stages": "32:0.4,48:0.6", "checks": 3, "checkpoint_steps": 3, "keep": 2}
 LONG = {**SHORT, "steps": 384, "stages": ",".join(["32:1,48:1"] * 8), "checks": 48}
 MOMENTS = ("step", "saving", "mirroring", "pruning", "check", "switch")
 
