@@ -1,5 +1,6 @@
 """A run killed with SIGKILL at random moments, and started again with the same command."""
 
+import functools
 import json
 import os
 import random
@@ -97,13 +98,13 @@ def read_order(trace: Path) -> dict:
     return found
 
 
-@pytest.fixture
-def whole(fit, tmp_path):
-    """whole(settings): the folder of a run that nothing interrupted."""
+@pytest.fixture(scope="module")
+def whole(fit, tmp_path_factory):
+    """whole(settings): the folder of a run that nothing interrupted; each is made once. Read only."""
 
-    def run(settings: dict) -> Path:
-        root = tmp_path / "whole"
-        root.mkdir()
+    @functools.cache
+    def run(**settings) -> Path:
+        root = tmp_path_factory.mktemp("whole")
         assert fit(root / "run", mirror=root / "mirror", trace=root / "trace", **settings).finished
         return root
 
@@ -132,7 +133,7 @@ def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], see
 
 def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end):
     killed = Run(train_script, tiny_dataset, tmp_path / "killed", SHORT)
-    kill_and_compare(killed, whole(SHORT), same_end, ["saving", "mirroring", "switch"], seed=0)
+    kill_and_compare(killed, whole(**SHORT), same_end, ["saving", "mirroring", "switch"], seed=0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
@@ -157,4 +158,4 @@ def test_a_signal_to_the_whole_group_stops_and_goes_on(
 def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, decoding):
     killed = Run(train_script, tiny_dataset, tmp_path / "killed", {**LONG, **decoding})
     moments = random.Random(1).sample(MOMENTS * 5, 30)
-    kill_and_compare(killed, whole({**LONG, "workers": 1}), same_end, moments, seed=1)
+    kill_and_compare(killed, whole(**LONG), same_end, moments, seed=1)

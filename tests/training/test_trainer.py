@@ -11,7 +11,7 @@ from torch import nn
 
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
-from mdlib.training.checkpoint import Checkpoints, read
+from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
 from mdlib.training.stages import Stage
 
 
@@ -148,41 +148,36 @@ def test_asked_to_stop_it_saves_and_goes_on(
     same_end(tmp_path, reference)
 
 
-def damage_tensors(path, other):
+def damage_tensors(path):
     data = (path / "state.safetensors").read_bytes()
     (path / "state.safetensors").write_bytes(data[: len(data) // 2])
 
 
-def damage_a_bit(path, other):
+def damage_a_bit(path):
     data = bytearray((path / "state.safetensors").read_bytes())
     data[len(data) // 2] ^= 4
     (path / "state.safetensors").write_bytes(data)
 
 
-def lose_a_file(path, other):
+def lose_a_file(path):
     (path / "state.json").unlink()
 
 
-def bring_a_foreign_one(path, other):
+def bring_a_foreign_one(path):
+    contents, state = read_files(path), read(path).state
     shutil.rmtree(path)
-    newest = Checkpoints(other / "checkpoints").paths()[-1]
-    shutil.copytree(newest, path)
+    foreign = pack(contents["state.safetensors"], {**state, "run_id": "other"}, contents["metrics.jsonl"])
+    Checkpoints(path.parent).put(path.name, foreign)
 
 
 @pytest.mark.parametrize("harm", [damage_tensors, damage_a_bit, lose_a_file, bring_a_foreign_one])
 def test_a_bad_newest_checkpoint_is_named_and_the_one_before_taken(
     fit, reference, reference_settings, same_end, tmp_path, harm
 ):
-    run, other = shutil.copytree(reference, tmp_path / "run"), tmp_path / "other"
-    if harm is bring_a_foreign_one:
-        shutil.copytree(reference, other)
-        (other / "config.json").unlink()  # so that a run of its own begins there
-        shutil.rmtree(other / "checkpoints")
-        (other / "model.safetensors").unlink()
-        fit(other, **reference_settings)
+    run = shutil.copytree(reference, tmp_path / "run")
     (run / "model.safetensors").unlink()
     newest = run / "checkpoints/step-00000030"
-    harm(newest, other)
+    harm(newest)
     with pytest.warns(UserWarning, match="checkpoint .*step-00000030 is left out"):
         assert fit(run, **reference_settings).finished
     same_end(run, reference)
