@@ -6,7 +6,8 @@ Going on: from opening the data set to the first batch, at the beginning and at 
 a fresh process, in turns; then reading mdnet's checkpoint. Saving: mdnet trained on one batch in memory, a
 checkpoint every PERIOD steps. "blocked" is what the training thread spends on a checkpoint before its next
 step; "in all" is by how much longer the first half of a period takes than its second half: the thread that
-writes takes part of the machine, too.
+writes takes part of the machine, too. "Computing" is the processor time of the same: what remains of it on a
+machine that does nothing else.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer, new_model
 
 SIZE, BACKGROUNDS = 16, 100
-PERIOD, PERIODS = 16, 12  # steps
+PERIOD, PERIODS = 16, 8  # steps
 
 
 def build(folder: Path, samples: int) -> None:
@@ -77,7 +78,7 @@ def _write_shard(folder: Path, samples: int, number: int) -> dict:
 
 def first_batch(data: Path, done: float) -> dict[str, float]:
     """Seconds to open the data set, and until there is the first batch after this share of an epoch."""
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), time.process_time()
     dataset = open_dataset(data)
     dataset.split()
     opened = time.perf_counter()
@@ -85,7 +86,8 @@ def first_batch(data: Path, done: float) -> dict[str, float]:
     loader.set_epoch(3, start=int(done * len(loader)))
     batch = loader.to_float(next(iter(loader)))
     assert len(batch["mask"]) == common.BATCH
-    return {"open_s": opened - begin, "first_batch_s": time.perf_counter() - begin}
+    elapsed = {"open_s": opened - begin, "first_batch_s": time.perf_counter() - begin}
+    return {**elapsed, "computing_s": time.process_time() - busy}
 
 
 class OneBatch:
@@ -96,6 +98,7 @@ class OneBatch:
         channels = {"bg": 3, "fg_bg": 3, "mask": 1, "depth": 1}
         shapes = {kind: (batch_size, count, size, size) for kind, count in channels.items()}
         self.batch = {kind: torch.rand(shape, generator=generator) for kind, shape in shapes.items()}
+        self.batch["index"] = torch.arange(batch_size)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -108,7 +111,7 @@ class OneBatch:
             yield self.batch
 
     def to_float(self, batch: dict, device: torch.device) -> dict:
-        return {kind: pictures.to(device) for kind, pictures in batch.items()}
+        return {kind: x.to(device) for kind, x in batch.items() if kind != "index"}
 
 
 class Timed(Trainer):
@@ -119,9 +122,10 @@ class Timed(Trainer):
         self.ends = [*getattr(self, "ends", []), time.perf_counter()]
 
     def save_checkpoint(self, score: float | None = None) -> None:
-        begin = time.perf_counter()
+        begin, busy = time.perf_counter(), time.thread_time()
         super().save_checkpoint(score)
         self.blocked = [*getattr(self, "blocked", []), time.perf_counter() - begin]
+        self.busy = [*getattr(self, "busy", []), time.thread_time() - busy]
 
 
 def saving(folder: Path) -> dict[str, list[float]]:
@@ -140,6 +144,7 @@ def saving(folder: Path) -> dict[str, list[float]]:
         reads.append(time.perf_counter() - begin)
     return {
         "blocked_ms": [1e3 * seconds for seconds in trainer.blocked[: PERIODS - 1]],
+        "computing_ms": [1e3 * seconds for seconds in trainer.busy[: PERIODS - 1]],
         "in_all_ms": (periods[:, 0] - periods[:, 1]).tolist(),
         "step_ms": steps.tolist(),
         "read_s": reads,
@@ -163,7 +168,12 @@ def main() -> None:
         [name, *(f"{statistics.median(row[key] for row in rows):.2f}" for key in rows[0])]
         for name, rows in found.items()
     ]
-    head = [f"an epoch of {options.samples:,} samples, from", "data set open (s)", "first batch (s)"]
+    head = [
+        f"an epoch of {options.samples:,} samples, from",
+        "data set open (s)",
+        "first batch (s)",
+        "computing (s)",
+    ]
     print(common.table(head, rows))
     with tempfile.TemporaryDirectory() as folder:
         saved = in_fresh_process(saving, Path(folder))
@@ -174,7 +184,7 @@ def main() -> None:
     )
     rows = [
         [name, f"{statistics.median(saved[key]):.0f}", f"{max(saved[key]):.0f}"]
-        for name, key in (("blocked", "blocked_ms"), ("in all", "in_all_ms"))
+        for name, key in (("blocked", "blocked_ms"), ("computing", "computing_ms"), ("in all", "in_all_ms"))
     ]
     print(common.table(["training waits per checkpoint", "median (ms)", "max (ms)"], rows))
     common.write_json(options.json, {"machine": common.machine(), "first_batch": found, "saving": saved})

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader
 
 from mdlib.loading import codec
 from mdlib.loading.buffers import BufferPool
 from mdlib.loading.dataset import SceneDataset
+from mdlib.loading.workers import worker_batches
 
 
 def make_loader(
@@ -123,7 +123,9 @@ class Loader:
         self.sampler.epoch, self.sampler.start = epoch, start
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        return self._from_workers() if self.workers else self._from_threads()
+        if self.workers:
+            return worker_batches(self.dataset, self.sampler, self.workers, self.reduce, self.encoded)
+        return self._from_threads()
 
     def _from_threads(self) -> Iterator[dict[str, torch.Tensor]]:
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
@@ -139,16 +141,6 @@ class Loader:
             finally:  # also when the caller stops early
                 for task in ahead:
                     task.cancel()
-
-    def _from_workers(self) -> Iterator[dict[str, torch.Tensor]]:
-        whole = _WholeBatches(self.dataset, self.reduce, self.encoded)
-        yield from DataLoader(
-            whole,
-            batch_sampler=self.sampler,
-            num_workers=self.workers,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # else it draws its workers' seeds from that of the network
-        )
 
     def to_float(
         self, batch: dict[str, torch.Tensor], device: str | torch.device = "cpu"
@@ -192,17 +184,3 @@ def _resized(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if pictures.shape[2:] == tuple(size):
         return pictures
     return F.interpolate(pictures, tuple(size), mode="bilinear", antialias=True).clamp_(0, 1)
-
-
-class _WholeBatches(torch.utils.data.Dataset):
-    """Lets a worker of a DataLoader fetch a batch without the pictures of its backgrounds."""
-
-    def __init__(self, dataset: SceneDataset, reduce: int, encoded: bool):
-        self.dataset, self.reduce, self.encoded = dataset, reduce, encoded
-
-    def __getitems__(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        return self.dataset.batch(indices, self.reduce, encoded=self.encoded)
-
-
-def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return batch

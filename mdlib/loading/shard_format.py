@@ -87,16 +87,31 @@ def read_objects(archive: Archive, part: int) -> dict[str, np.ndarray]:
     text = archive.read(int(archive.find_many(["placements.csv"], part)[0]))
     head, _, body = text.partition(b"\n")
     names = head.decode().split(",")
-    cells = np.array(body.replace(b"\n", b",").split(b",")[:-1])
-    if not len(cells) or len(cells) % len(names):
+    table = dict(zip(names, _columns(body, len(names)), strict=False))
+    if len(table) < len(names):
         raise ValueError(
             f"{archive.paths[part]}: placements.csv is damaged; delete the shard and run create again"
         )
-    table = dict(zip(names, cells.reshape(-1, len(names)).T, strict=True))
     columns = {name: table[name] for name in ("sample", "bg", "fg")}
     columns |= {name: table[name].astype(kind) for name, kind in _NUMBERS.items()}
     z_m = table["z_m"]
     return columns | {"z_m": np.where(z_m == b"", b"nan", z_m).astype(np.float64)}
+
+
+def _columns(text: bytes, count: int) -> list[np.ndarray]:
+    """The columns of a table without quotes, as bytes; none where it has no rows or one is not whole."""
+    letters = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero((letters == ord(",")) | (letters == ord("\n")))
+    if not len(ends) or len(ends) % count:
+        return []
+    starts = np.append(0, ends[:-1] + 1).reshape(-1, count)
+    columns = []
+    for start, length in zip(starts.T, (ends.reshape(-1, count) - starts).T, strict=True):
+        place = np.arange(max(1, length.max()))
+        cells = letters[np.minimum(start[:, None] + place, len(letters) - 1)]
+        cells[place >= length[:, None]] = 0
+        columns.append(cells.view(f"S{len(place)}")[:, 0])
+    return columns
 
 
 def first_objects(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

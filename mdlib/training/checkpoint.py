@@ -60,9 +60,10 @@ class Checkpoints:
     def latest(self, run_id: str | None = None, after: int = -1) -> Checkpoint | None:
         """The newest checkpoint that is whole and belongs to the run `run_id` (None = to any).
 
-        Only those of a step greater than `after` are looked at. Each newer one that is damaged or of another
-        run is named in a warning.
+        Only those of a step greater than `after` are looked at. Each that is damaged or of another run is
+        named in a warning; older ones too, for they must not count as kept.
         """
+        newest = None
         for path in reversed(self.paths()):
             if step_of(path) <= after:
                 break
@@ -72,11 +73,11 @@ class Checkpoints:
                     raise ValueError(
                         f"it belongs to run {checkpoint.state.get('run_id')}, this is run {run_id}"
                     )
-                return checkpoint
+                newest = newest or checkpoint
             except UNREADABLE as error:
                 self.rejected.add(path)
                 warnings.warn(f"checkpoint {path} is left out: {_sentence(error)}", stacklevel=2)
-        return None
+        return newest
 
     def save(self, step: int, frozen: bytearray, state: dict[str, Any], metrics: bytes = b"") -> Path:
         """Write the checkpoint of `step`, read it back, then remove those that need not stay.

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ class Records:
         self.config_path, self.metrics_path = Path(folder) / "config.json", Path(folder) / "metrics.jsonl"
         self.found_id = self._read_run_id()
         self.run_id = self.found_id or uuid.uuid4().hex
+        self.metrics = b""  # the rows so far; while the disk is full the file lacks some
+        self._behind = False
 
     def _read_run_id(self) -> str | None:
         if not self.config_path.exists():
@@ -45,13 +48,20 @@ class Records:
             leftover.unlink(missing_ok=True)
         replace_file(self.config_path, json.dumps(config, indent=2).encode())
         replace_file(self.metrics_path, metrics)
-
-    @property
-    def metrics(self) -> bytes:
-        """The rows so far."""
-        return self.metrics_path.read_bytes()
+        self.metrics = metrics
 
     def add_metrics(self, row: dict[str, Any]) -> None:
-        """Append one row."""
-        with open(self.metrics_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Append one row; where that does not work, it is told once, and made up for when it works again."""
+        line = (json.dumps(row) + "\n").encode()
+        self.metrics += line
+        try:
+            if self._behind:
+                replace_file(self.metrics_path, self.metrics)
+            else:
+                with open(self.metrics_path, "ab") as file:
+                    file.write(line)
+            self._behind = False
+        except OSError as error:
+            if not self._behind:
+                warnings.warn(f"{self.metrics_path} is not written ({error}); training goes on", stacklevel=2)
+            self._behind = True  # part of a row may be in the file

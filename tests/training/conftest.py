@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,15 @@ def same_end(metric_rows):
         assert metric_rows(one) == metric_rows(other)
 
     return compare
+
+
+@pytest.fixture
+def small_drive(tmp_path):
+    """A drive with room for 1 MB, connected to tmp_path/drive."""
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(drive)]
+    if os.geteuid() or subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small drive")
+    yield drive
+    subprocess.run(["umount", "-l", str(drive)], capture_output=True)

@@ -1,11 +1,21 @@
 import json
 import random
 import shutil
+import warnings
 
 import pytest
 import torch
 
-from mdlib.training.checkpoint import MANIFEST, METRICS, STATE, TENSORS, Checkpoints, read, replace_file
+from mdlib.training.checkpoint import (
+    MANIFEST,
+    METRICS,
+    STATE,
+    TENSORS,
+    UNREADABLE,
+    Checkpoints,
+    read,
+    replace_file,
+)
 from mdlib.training.file_image import file_image
 
 resource = pytest.importorskip("resource")
@@ -122,6 +132,43 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(checkpoints, har
     assert steps(checkpoints) == [2, 3]
     assert torch.equal(read(good).tensors["weight"], torch.full((3, 5), 2.0))
     assert bad.with_name("step-00000003.rejected-1").is_dir()
+
+
+def test_no_flipped_bit_and_no_missing_end_is_overlooked(checkpoints):
+    """Every length of every file, every bit of the manifest, a bit of every byte of the others."""
+    path, rng = save(checkpoints, 1), random.Random(0)
+    for name in ALL:
+        whole = (path / name).read_bytes()
+        bits = range(8) if name == MANIFEST else (rng.randrange(8),)
+        for bit in (8 * byte + bit for byte in range(len(whole)) for bit in bits):
+            data = bytearray(whole)
+            data[bit // 8] ^= 1 << bit % 8
+            (path / name).write_bytes(data)
+            with pytest.raises(UNREADABLE):
+                read(path)
+        for length in range(len(whole)):
+            (path / name).write_bytes(whole[:length])
+            with pytest.raises(UNREADABLE):
+                read(path)
+        (path / name).write_bytes(whole)
+        assert read(path).state["step"] == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whichever_are_damaged_the_newest_sound_one_is_taken_and_all_sound_ones_stay(checkpoints, seed):
+    checkpoints.keep, rng = 6, random.Random(seed)
+    paths = [save(checkpoints, step) for step in range(1, 7)]
+    damaged = rng.sample(paths, rng.randint(1, 5))
+    for path in damaged:
+        rng.choice(HARMS)(path)
+    sound = [path for path in paths if path not in damaged]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert checkpoints.latest("mine").path == sound[-1]
+    assert len(warned) == len(damaged)
+    save(checkpoints, 7)
+    for path in sound:
+        assert read(path).state["run_id"] == "mine"
 
 
 def test_a_renamed_checkpoint_is_not_taken(checkpoints):

@@ -11,7 +11,7 @@ from torch import nn
 
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
-from mdlib.training.checkpoint import Checkpoints, read
+from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
 from mdlib.training.stages import Stage
 
 
@@ -141,46 +141,43 @@ def test_asked_to_stop_it_saves_and_goes_on(
     said = capsys.readouterr().out
     assert f"saved at step {saved_step}: the same command goes on" in said
     assert steps_saved(tmp_path)[-1] == saved_step
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 99, "los')  # as one that is killed amid a row leaves it
     assert fit(tmp_path, **reference_settings).finished
     assert f"goes on from step {saved_step}" in capsys.readouterr().out
     same_end(tmp_path, reference)
 
 
-def damage_tensors(path, other):
+def damage_tensors(path):
     data = (path / "state.safetensors").read_bytes()
     (path / "state.safetensors").write_bytes(data[: len(data) // 2])
 
 
-def damage_a_bit(path, other):
+def damage_a_bit(path):
     data = bytearray((path / "state.safetensors").read_bytes())
     data[len(data) // 2] ^= 4
     (path / "state.safetensors").write_bytes(data)
 
 
-def lose_a_file(path, other):
+def lose_a_file(path):
     (path / "state.json").unlink()
 
 
-def bring_a_foreign_one(path, other):
+def bring_a_foreign_one(path):
+    contents, state = read_files(path), read(path).state
     shutil.rmtree(path)
-    newest = Checkpoints(other / "checkpoints").paths()[-1]
-    shutil.copytree(newest, path)
+    foreign = pack(contents["state.safetensors"], {**state, "run_id": "other"}, contents["metrics.jsonl"])
+    Checkpoints(path.parent).put(path.name, foreign)
 
 
 @pytest.mark.parametrize("harm", [damage_tensors, damage_a_bit, lose_a_file, bring_a_foreign_one])
 def test_a_bad_newest_checkpoint_is_named_and_the_one_before_taken(
     fit, reference, reference_settings, same_end, tmp_path, harm
 ):
-    run, other = shutil.copytree(reference, tmp_path / "run"), tmp_path / "other"
-    if harm is bring_a_foreign_one:
-        shutil.copytree(reference, other)
-        (other / "config.json").unlink()  # so that a run of its own begins there
-        shutil.rmtree(other / "checkpoints")
-        (other / "model.safetensors").unlink()
-        fit(other, **reference_settings)
+    run = shutil.copytree(reference, tmp_path / "run")
     (run / "model.safetensors").unlink()
     newest = run / "checkpoints/step-00000030"
-    harm(newest, other)
+    harm(newest)
     with pytest.warns(UserWarning, match="checkpoint .*step-00000030 is left out"):
         assert fit(run, **reference_settings).finished
     same_end(run, reference)
@@ -298,6 +295,38 @@ def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp
         assert fit(tmp_path, make_loaders=make_loaders, steps=10, checkpoint_steps=3, checks=2).finished
     assert len(warned) == 3  # steps 3, 5 (a check), 6
     assert steps_saved(tmp_path) == [9, 10]
+
+
+def test_training_goes_on_while_the_disk_is_full(fit, loaders, small_drive, tmp_path, same_end):
+    """From batch 5 to batch 26 neither checkpoints nor metrics can be written."""
+    run, filler = small_drive / "run", small_drive / "filler"
+    settings = {"steps": 30, "batch_size": 2, "checkpoint_steps": 3, "log_every": 1, "keep": 2}
+
+    def fill():
+        deadline = time.monotonic() + 60
+        while steps_saved(run) != [3]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with open(filler, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(bytes(4096))
+
+    def free():
+        assert steps_saved(run) == [3]
+        filler.unlink()
+
+    def make_loaders(stage):
+        train, check = loaders(stage)
+        return During(train, {5: fill, 26: free}), check
+
+    with pytest.warns(UserWarning, match="No space left") as warned:
+        assert fit(run, make_loaders=make_loaders, model=Dropping(), **settings).finished
+    said = {str(warning.message).split(" (")[0] for warning in warned}
+    assert f"{run / 'metrics.jsonl'} is not written" in said
+    assert any(what.endswith("is not saved") for what in said)
+    assert steps_saved(run)[-1] == 30
+    assert fit(tmp_path / "whole", model=Dropping(), **settings).finished
+    same_end(run, tmp_path / "whole")
 
 
 def test_a_checkpoint_that_is_needed_must_be_written(fit, tmp_path):
