@@ -23,10 +23,10 @@ SAMPLES = "samples"
 
 
 class LivePlot:
-    """Losses, scores, speed, memory and the newest sample sheet of the run folder `run`, drawn when they change.
+    """Losses, scores, speed, memory and the newest sheet of samples of the run in folder `run`, as they change.
 
-    At most one picture in `every_s` seconds is drawn; it takes about a quarter of a second of one core. The run
-    need not have begun. One picture is followed at a time: `start` in another cell leaves the first one behind.
+    At most one picture in `every_s` seconds is drawn; it takes about a quarter of a second of one core. The
+    run need not have begun. One picture is followed at a time: `start` in another cell leaves the first one.
     """
 
     def __init__(self, run: str | Path, every_s: float = 10.0):
