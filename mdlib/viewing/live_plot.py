@@ -23,7 +23,7 @@ SAMPLES = "samples"
 
 
 class LivePlot:
-    """Losses, scores, speed, memory and the newest sheet of samples of the run in folder `run`, as they change.
+    """Losses, scores, speed, memory and the newest sheet of samples of the run folder `run`, as they change.
 
     At most one picture in `every_s` seconds is drawn; it takes about a quarter of a second of one core. The
     run need not have begun. One picture is followed at a time: `start` in another cell leaves the first one.
