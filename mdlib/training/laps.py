@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from mdlib.training import trainer as loop
 from mdlib.training.trainer import Trainer
 
-REAL, CACHED = "real", "cached"
-UNCOUNTED = 6  # steps before each turn: more than there are batches decoded ahead
+REAL, CACHED, UNCOUNTED = "real", "cached", "uncounted"
+BETWEEN = 6  # steps before each turn: more than there are batches decoded ahead
 WAIT, READ = "wait for data", "log, loss.item()"
 PHASES = (WAIT, "to float, resize", "augment", "forward", "losses", "backward", "optimizer", "average")
 
@@ -25,7 +25,7 @@ class Laps:
         self._kind: str | None = None
 
     def next_step(self, kind: str | None) -> None:
-        """Here a step ends, and one of this kind begins; None = one that does not count."""
+        """Here a step ends, and one of this kind begins; None = none begins."""
         now = time.perf_counter()
         if self._kind:
             self.steps.setdefault(self._kind, []).append({**self._step, "step": now - self._step_begun})
@@ -59,7 +59,7 @@ class TimedLoader:
     """A loader each of whose batches begins a step: in turns `count` that it waits for, of kind REAL, and
     `count` times one that lies ready, CACHED.
 
-    Before each turn go steps that do not count, in which the batches are used up that were decoded meanwhile.
+    Before each turn go some of kind UNCOUNTED, in which the batches are used up that were decoded meanwhile.
     """
 
     def __init__(self, loader, laps: Laps, count: int):
@@ -77,9 +77,9 @@ class TimedLoader:
         batches = iter(self._loader)
         fetch = self._laps.around(lambda: next(batches, None), WAIT)
         for _ in range(len(self._loader)):
-            turn, place = divmod(self._given, UNCOUNTED + self._count)
+            turn, place = divmod(self._given, BETWEEN + self._count)
             kind = (REAL, CACHED)[turn % 2]
-            self._laps.next_step(kind if place >= UNCOUNTED else None)
+            self._laps.next_step(kind if place >= BETWEEN else UNCOUNTED)
             batch = fetch() if kind == REAL else self._cached
             if batch is None:
                 return self._laps.forget_step()

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from mdlib.training.config import TrainConfig
-from mdlib.training.laps import CACHED, PHASES, READ, REAL, UNCOUNTED, Laps, TimedLoader, clocks
+from mdlib.training.laps import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
 from mdlib.training.stages import Stage
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import BLUE, ORANGE
@@ -120,7 +120,7 @@ def profile(config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Sta
     """
     count = -(-config.steps // ROUNDS)
     config = replace(
-        config, stages=config.stages.split(",")[0], steps=2 * ROUNDS * (UNCOUNTED + count), epochs=None,
+        config, stages=config.stages.split(",")[0], steps=2 * ROUNDS * (BETWEEN + count), epochs=None,
         minutes=None, checks=0, stop_checks=0, mirror=None,
         schedule="constant" if config.schedule == "plateau" else config.schedule,
     )  # fmt: skip
@@ -130,10 +130,10 @@ def profile(config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Sta
         return _train(replace(config, **settings), copy.deepcopy(model), make_loaders, Laps(wait), count)
 
     found = measure(_nothing)
-    timed = measure(torch.cuda.synchronize)[REAL] if on_gpu else found[REAL]
-    phases = {phase: _median(timed, phase) for phase in PHASES}
-    phases[READ] = statistics.mean(step.get(READ, 0.0) for step in timed)
-    phases[OTHER] = statistics.median(2 * step["step"] - sum(step.values()) for step in timed)
+    timed = measure(torch.cuda.synchronize) if on_gpu else found
+    phases = {phase: _median(timed[REAL], phase) for phase in PHASES}
+    phases[READ] = statistics.mean(step[READ] for steps in timed.values() for step in steps)
+    phases[OTHER] = statistics.median(2 * step["step"] - sum(step.values()) for step in timed[REAL])
     if on_gpu:
         runs = [measure(wait, log_every=1)[REAL] for wait in (_nothing, torch.cuda.synchronize)]
         lines = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
