@@ -96,8 +96,15 @@ class Board:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        with open(self._path, "ab") as file:
-            RecordWriter(file).write(Event(wall_time=time.time(), step=step, **what).SerializeToString())
+        record = io.BytesIO()
+        RecordWriter(record).write(Event(wall_time=time.time(), step=step, **what).SerializeToString())
+        with open(self._path, "ab", buffering=0) as file:
+            end, written = file.tell(), 0
+            try:
+                written = file.write(record.getvalue())
+            finally:
+                if written < record.tell():  # a full disk: half a record would hide all that follow
+                    file.truncate(end)
 
 
 def _histogram(numbers: np.ndarray):

@@ -19,7 +19,7 @@ def found(tiny_dataset):
     from mdlib.creation.feed import open_feed
 
     config = ProfileConfig(
-        data=tiny_dataset, size=16, batch_size=2, steps=3, device="cpu", log_every=5, accumulate=2
+        data=tiny_dataset, size=16, batch_size=4, steps=3, device="cpu", log_every=5, accumulate=2
     )
     feed = open_feed([tiny_dataset])
     functions = loop.resize, loop.augment
@@ -33,7 +33,7 @@ def test_the_phases_are_the_step(found):
     assert all(found.phases[phase] > 0 for phase in PHASES)
     assert found.phases[OTHER] >= 0
     assert sum(found.phases.values()) == pytest.approx(found.step_s, rel=0.5)
-    assert (found.batch_size, found.is_model) == (2, True)
+    assert (found.batch_size, found.is_model) == (4, True)
     assert found.device.startswith("the CPU")
 
 
@@ -92,7 +92,7 @@ def test_real_and_cached_batches_take_turns():
     assert given[length : 2 * length] == [0] * length
     assert batches.read == 20 - length
     assert {kind: len(steps) for kind, steps in laps.steps.items()} == {
-        UNCOUNTED: 2 * BETWEEN + 3,
+        UNCOUNTED: 2 * BETWEEN + 4,
         REAL: 2,
         CACHED: 2,
     }
