@@ -3,7 +3,7 @@
 config.json                what was asked for
 metrics.jsonl              a row of losses every so many steps, a row of scores per check
 samples/step-00001234.png  a sheet of samples per check, see sheet.draw_sheet
-tensorboard/               the same for TensorBoard, see board.Board
+events/                    the same for TensorBoard, see board.Board
 """
 
 import io

@@ -87,7 +87,7 @@ class Trainer:
             if resumed:
                 print(f"{self.run} goes on from step {self.at.step}")
             network = {"name": self.state.network.name, "options": self.state.network.options}
-            board = open_board(self.run / "tensorboard", self.config.histograms or self.config.tensorboard)
+            board = open_board(self.run / "events", self.config.histograms or self.config.tensorboard)
             self.records.begin({**network, **self.description()}, self.metrics_before, board)
             with Progress(self.progress) as self.bar:
                 self.check_if_due()  # it may have been stopped in the middle of one

@@ -104,6 +104,8 @@ class Profile(NamedTuple):
 
 
 QUEUE_TEXT = """\
+Waiting for the GPU at each border takes time itself: the phases add up to more than a step.
+
 A GPU has a queue: a line of the program only puts work into it and goes on. Timed line by line, the first
 line that needs a number, `loss.item()`, seems to cost what all the lines before it cost:"""
 QUEUE_MODEL_TEXT = """\

@@ -124,7 +124,7 @@ def same_pictures():
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     def points(folder: Path) -> dict[str, list[tuple]]:
-        found = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
+        found = EventAccumulator(str(folder / "events"), size_guidance={"scalars": 0, "images": 0})
         found.Reload()
         tags = [
             tag for tag in found.Tags()["scalars"] if not tag.endswith(WALL_CLOCK) and "memory" not in tag
