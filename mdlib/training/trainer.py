@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
+from mdlib.training.board import open_board
 from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoint, Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
 from mdlib.training.file_image import file_image
 from mdlib.training.interrupt import StopRequest
 from mdlib.training.lock import RunLock
+from mdlib.training.memory import memory_gb, memory_mb
 from mdlib.training.mirror import Mirror
 from mdlib.training.progress import Progress
 from mdlib.training.records import Records
@@ -31,6 +33,7 @@ from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import learning_rate, momentum
 from mdlib.training.setup import new_accelerator, new_losses, new_model, set_rates
 from mdlib.training.several import Team
+from mdlib.training.sheet import Shown
 from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 
@@ -84,7 +87,7 @@ class Trainer:
             trained = self.team.from_first((self.run / WEIGHTS_NAME).exists)
             if trained and (self.progress >= 1 or not resumed):
                 self.team.say(
-                    f"{self.run} is finished: give more steps, epochs or minutes, or another run folder"
+                    f"{self.run} is finished: give more steps, epochs, minutes or another run folder"
                 )
                 return self.fitted(finished=True)
             if resumed:
@@ -130,6 +133,7 @@ class Trainer:
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
         config, state, at = self.config, self.state, self.state.at
+        state.optimizer.zero_grad()  # not sooner: a check may look at the gradients of the last step
         batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
         share = self.team.share(len(batch["mask"]))  # all of the batch, unless there are more processes
         seeds = sample_seeds(share.count, config.seed, at.stage, at.epoch, at.batch)
@@ -144,7 +148,6 @@ class Trainer:
         if config.clip:
             self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
         state.optimizer.step()
-        state.optimizer.zero_grad()
         state.average.update(at.step)
 
     def move_on(self, stage: Stage, samples: int) -> None:
@@ -176,20 +179,21 @@ class Trainer:
         at, stage = self.at, self.loaded_stage
         if at.step % self.config.log_every and self.progress < stage.end:
             return
-        losses, pace = self.state.mean_losses(), self.bar.pace()
+        losses, pace, memory = self.state.mean_losses(), self.bar.pace(), memory_mb(self.state.device)
         self.state.sums, at.logged_step = {}, at.step
         row = {"step": at.step, "epoch": at.epoch, "stage": stage.index}
         row |= {"lr": self.state.optimizer.param_groups[0]["lr"], "losses": losses}
-        self.record({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
-        self.bar.tell({"step": at.step, **losses, **pace, **self.scores})
+        self.record({**row, "elapsed_s": round(at.elapsed_s, 1), **pace, "memory_mb": memory})
+        self.bar.tell({"step": at.step, **losses, **pace, **self.scores, **memory_gb(memory)})
 
     def check_if_due(self) -> None:
         """A quick look at the validation set, evenly over the run; each is followed by a checkpoint."""
         due = math.floor(min(1.0, self.progress) * self.config.checks)
         if due <= self.at.checks:
             return
-        looking_at = self.state.average.model, self.val_loader, self.config.check_pairs, self.stages[-1].size
-        scores = self.team.from_first(lambda: quick_check(*looking_at, self.state.device, self.stop))
+        looked = self.state.average.model, self.val_loader, self.config.check_pairs, self.stages[-1].size
+        told = self.state.device, self.stop, self.show
+        scores = self.team.from_first(lambda: quick_check(*looked, *told))
         if scores is None:  # asked to stop: it is done when the run goes on
             return
         self.at.checks, self.scores = due, scores
@@ -200,6 +204,12 @@ class Trainer:
         self.record({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
         self.save_checkpoint(score=scores["iou_disturbed"])
         self.bar.restart_pace()
+
+    def show(self, shown: Shown) -> None:
+        """Samples of a check as a sheet and, on request, histograms of the weights."""
+        self.records.add_sheet(self.at.step, shown)
+        if self.config.histograms:
+            self.records.add_weights(self.at.step, self.state.network)
 
     def save_if_due(self) -> None:
         """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""
@@ -274,7 +284,8 @@ class Trainer:
 
     def begin_records(self) -> None:
         network = {"name": self.state.network.name, "options": self.state.network.options}
-        self.records.begin({**network, **self.description()}, self.metrics_before)
+        board = open_board(self.run / "events", self.config.histograms or self.config.tensorboard)
+        self.records.begin({**network, **self.description()}, self.metrics_before, board)
 
     def record(self, row: dict[str, Any]) -> None:
         """Write a row of metrics."""

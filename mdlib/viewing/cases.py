@@ -10,13 +10,14 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from mdlib.evaluation.colours import depth_colours, depth_range
 from mdlib.evaluation.disturb import disturb
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.evaluation.pairs import disturbance_seeds, frozen_pairs
 from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.modes import evaluation_mode
-from mdlib.viewing.figures import INK, depth_colours, depth_range, difference, grid, overlay
+from mdlib.viewing.figures import INK, difference, grid, overlay
 
 THUMBNAIL_PX = 48
 IOU_COLOURS = "cividis"  # the same order for everyone, colour-blind or not

@@ -11,43 +11,18 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from mdlib.evaluation.colours import DEPTH_COLOURS, depth_colours, depth_norm, depth_range
 from mdlib.loading.codec import NEAR_M
 
-DEPTH_COLOURS = "magma"
-DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
 HEAT_COLOURS = "inferno"
 HEAT_GAMMA = 0.7  # weak places stay visible
-UNKNOWN_RGB = (0.6, 0.6, 0.6)
 OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
 CELL_INCHES = 2.3
 INK = "#222222"
 ROUND_M = (0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)  # shown beside a colour bar
 TICK_DISTANCE = 0.1  # of the bar's length
-
-
-def depth_range(*depths: np.ndarray | None) -> tuple[float, float]:
-    """Closeness of the darkest and brightest colour for `depths`, so that they can be compared.
-
-    The 1st and 99th percentile of the known values, at least 0.02 apart; (0, 1) where nothing is known.
-    """
-    known = [depth[np.isfinite(depth)] for depth in depths if depth is not None]
-    values = np.concatenate(known) if known else np.empty(0)
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, [1, 99])
-    pad = max(0.0, 0.02 - (high - low)) / 2
-    return float(low - pad), float(high + pad)
-
-
-def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Closeness (H,W) in colours, (H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
-    position = _depth_norm(limits or depth_range(depth))(np.nan_to_num(depth))
-    rgb = colormaps[DEPTH_COLOURS](position.filled())[..., :3]
-    rgb[~np.isfinite(depth)] = UNKNOWN_RGB
-    return _to_uint8(rgb * 255)
 
 
 def overlay(fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -164,8 +139,7 @@ def _draw_cell(ax: Axes, cell: tuple[str, np.ndarray] | None) -> None:
 
 
 def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float], metric: bool) -> None:
-    norm = _depth_norm(limits)
-    scale = ScalarMappable(norm, DEPTH_COLOURS)
+    scale = ScalarMappable(depth_norm(limits), DEPTH_COLOURS)
     bar = figure.colorbar(scale, ax=list(axes), fraction=0.06, pad=0.04, aspect=14)
     ticks = metre_ticks(limits) if metric else dict(zip(limits, ("far", "near"), strict=True))
     bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=11, color=INK)
@@ -175,7 +149,7 @@ def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float], m
 
 def metre_ticks(limits: tuple[float, float]) -> dict[float, str]:
     """Closeness -> round distance such as "2 m", for a colour bar from `limits[0]` to `limits[1]`."""
-    norm, ticks = _depth_norm(limits), {}
+    norm, ticks = depth_norm(limits), {}
     place = -1.0  # on the bar, 0 to 1
     for z_m in sorted(ROUND_M, reverse=True):
         closeness = NEAR_M / z_m
@@ -183,10 +157,6 @@ def metre_ticks(limits: tuple[float, float]) -> dict[float, str]:
             place = float(norm(closeness))
             ticks[closeness] = f"{z_m:g} m"
     return ticks
-
-
-def _depth_norm(limits: tuple[float, float]) -> PowerNorm:
-    return PowerNorm(DEPTH_GAMMA, *limits, clip=True)
 
 
 def difference(mask: np.ndarray, true_mask: np.ndarray) -> np.ndarray:
