@@ -1,6 +1,5 @@
 """Scenes as arrays: taken from a data set, written as picture files."""
 
-import io
 from importlib.resources import files
 from pathlib import Path
 
@@ -89,17 +88,11 @@ def _write_maps(folder: Path, mask: np.ndarray, depth: np.ndarray | None) -> lis
     return [folder / name for name in written]
 
 
-def png_files(
-    mask: np.ndarray, depth: np.ndarray | None, cutout: np.ndarray | None = None
-) -> dict[str, bytes]:
-    """The contents of mask.png and depth.png, as `write_prediction` writes them, and of cutout.png (H,W,4)."""
+def png_files(mask: np.ndarray, depth: np.ndarray | None) -> dict[str, bytes]:
+    """The contents of mask.png and depth.png, as `write_prediction` writes them."""
     made = {"mask.png": encode_png(np.rint(mask * 255).astype(np.uint8))}
     if depth is not None:
         made["depth.png"] = encode_png(np.rint(np.nan_to_num(depth) * FULL_16).astype(np.uint16))
-    if cutout is not None:
-        buffer = io.BytesIO()
-        Image.fromarray(cutout).save(buffer, "PNG", compress_level=1)
-        made["cutout.png"] = buffer.getvalue()
     return made
 
 

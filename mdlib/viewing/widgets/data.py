@@ -102,12 +102,15 @@ class DataPanel(Panel):
             limits = depth_range(placed.depth)
             shown.append(Shown("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True))
         self.show(shown)
-        return [(DONE, _told(stage, placed)), *self._size_note(stage, placed)]
+        return [(DONE, _told(stage, placed)), *self._notes(stage, placed)]
 
-    def _size_note(self, stage: Stage, placed: Placed) -> list[tuple[str, str]]:
+    def _notes(self, stage: Stage, placed: Placed) -> list[tuple[str, str]]:
+        notes = []
         if self.true_size.value and stage.true_scale(placed.z_m) is None:
-            return [(NOTE, "The true size or distance is not known: half of the picture's height was taken.")]
-        return []
+            notes.append("The true size or distance is not known: half of the picture's height was taken.")
+        if placed.mask.max() < 0.5:
+            notes.append("The object is not seen: it stands behind something or outside. Move it nearer.")
+        return [(NOTE, note) for note in notes]
 
     def _take_background(self, data: bytes, name: str) -> list[tuple[str, str]]:
         upload = read_upload(data, name, max(SIZE) * 2)

@@ -2,20 +2,20 @@
 
 import base64
 import html
+import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
 from mdlib.loading.codec import encode_jpeg, encode_png
-from mdlib.viewing.figures import DEPTH_COLOURS, DEPTH_GAMMA, INK
+from mdlib.viewing.figures import INK, depth_colours
 
 SHOWN_PX = 480  # longer side of what is sent to the browser
 CHECKER_PX = 12
-COLUMNS = 4
+COLUMNS = 5
 
 
 class Shown(NamedTuple):
@@ -56,9 +56,17 @@ def data_url(picture: Shown) -> str:
     return _url("jpeg", encode_jpeg(np.ascontiguousarray(_on_checker(img)), 92))
 
 
-def download_link(name: str, png: bytes) -> str:
-    """A link that saves the bytes of a PNG file under `name`."""
-    return f'<a class="mdlib-download" download="{name}" href="{_url("png", png)}">{name}</a>'
+def file_link(name: str, kind: str, data: bytes) -> str:
+    """A link that saves a file under `name`; kind: its type, such as image/png."""
+    address = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<a class="mdlib-download" download="{name}" href="{address}">{name}</a>'
+
+
+def png_bytes(img: np.ndarray) -> bytes:
+    """The content of a PNG file with a picture (H,W,3) or (H,W,4) uint8."""
+    buffer = io.BytesIO()
+    Image.fromarray(img).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def shrunk(img: np.ndarray) -> np.ndarray:
@@ -74,11 +82,11 @@ def shrunk(img: np.ndarray) -> np.ndarray:
 
 def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
     """The pictures as a figure, with a title above and a note below it."""
-    columns = min(COLUMNS, max(1, len(pictures)))
+    columns = 3 if len(pictures) == 6 else min(COLUMNS, max(1, len(pictures)))
     rows = max(1, -(-len(pictures) // columns))
     h, w = pictures[0].img.shape[:2] if pictures else (1, 2)
     lines = note.count("\n") + 1 if note else 0
-    size = (2.5 * columns, (2.5 * h / w + 0.5) * rows + 0.45 + 0.22 * lines)
+    size = (max(7.5, 2.5 * columns), (2.5 * h / w + 0.3) * rows + 0.4 + 0.2 * lines)
     figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
     if note:
@@ -105,8 +113,8 @@ def _on_checker(img: np.ndarray) -> np.ndarray:
 
 
 def _depth_legend() -> str:
-    stops = (colormaps[DEPTH_COLOURS](t) for t in np.linspace(0, 1, 9) ** DEPTH_GAMMA)
-    colours = ",".join(f"rgb({r * 255:.0f},{g * 255:.0f},{b * 255:.0f})" for r, g, b, _ in stops)
+    ramp = depth_colours(np.linspace(0, 1, 9, dtype=np.float32)[None], (0.0, 1.0))[0]
+    colours = ",".join(f"rgb({r},{g},{b})" for r, g, b in ramp)
     bar = f'<i style="background:linear-gradient(to right,{colours})"></i>'
     return f'<div class="mdlib-legend"><span>far</span>{bar}<span>near</span></div>'
 

@@ -5,7 +5,7 @@ import numpy as np
 from mdlib.viewing.effects import cut_out
 from mdlib.viewing.figures import depth_colours, overlay
 from mdlib.viewing.scenes import mask_iou, png_files
-from mdlib.viewing.widgets.gallery import Shown, download_link
+from mdlib.viewing.widgets.gallery import Shown, file_link, png_bytes
 from mdlib.viewing.widgets.pair_panel import PairPanel
 from mdlib.viewing.widgets.panel import DONE
 
@@ -31,9 +31,10 @@ class PredictPanel(PairPanel):
             Shown("cutout", "Cut-out", cutout),
         ]
         if depth is not None:
-            shown.insert(4, Shown("depth", "Depth: how near everything is", depth_colours(depth), depth=True))
-        files = png_files(mask, depth, cutout)
-        self.show(shown, "To save: " + "".join(download_link(*file) for file in files.items()))
+            shown.insert(4, Shown("depth", "Depth", depth_colours(depth), depth=True))
+        files = png_files(mask, depth) | {"cutout.png": png_bytes(cutout)}
+        links = (file_link(name, "image/png", data) for name, data in files.items())
+        self.show(shown, "To save: " + "".join(links))
         return [(DONE, self._summary(mask, depth))]
 
     def _summary(self, mask: np.ndarray, depth: np.ndarray | None) -> str:

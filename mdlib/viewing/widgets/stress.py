@@ -65,7 +65,7 @@ class StressPanel(PairPanel):
             Shown("mask", "Mask: white was added", mask),
         ]
         if depth is not None:
-            shown.append(Shown("depth", "Depth: how near everything is", depth_colours(depth), depth=True))
+            shown.append(Shown("depth", "Depth", depth_colours(depth), depth=True))
         self.show(shown)
         if self.pair.mask is not None:
             return [(DONE, f"IoU {mask_iou(mask, self.pair.mask):.2f} with the true mask.")]
