@@ -75,7 +75,7 @@ class EffectsPanel(PairPanel):
         if kind == PARALLAX:
             frames = effects.parallax(bg, fg_bg, mask, depth, strength)
             gif = effects.write_gif(frames)
-            shown = Shown("effect", "Parallax: the camera moves", frames[len(frames) // 4], gif=gif)
+            shown = Shown("effect", "Parallax: the camera moves", frames[0], encoded=("gif", gif))
             return shown, file_link("parallax.gif", "image/gif", gif), f"{len(frames)} pictures, moving."
         if kind == CLOUD:
             cloud = points.point_cloud(fg_bg, depth)

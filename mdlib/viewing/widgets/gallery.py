@@ -22,15 +22,16 @@ class Shown(NamedTuple):
     """A picture with its caption.
 
     name: a word by which a page finds it; img: (H,W,3) uint8 in colour, (H,W) float 0 to 1 in gray, or (h,w,4)
-    uint8 with alpha; depth: it has the colours of depth, so that near and far are told below it; gif: the
-    bytes of an animation, of which `img` is the first picture.
+    uint8 with alpha; depth: it has the colours of depth, so that near and far are told below it; encoded: the
+    kind and bytes of a file that browsers get instead, such as ("gif", ...); wide: it needs the whole width.
     """
 
     name: str
     caption: str
     img: np.ndarray
     depth: bool = False
-    gif: bytes | None = None
+    encoded: tuple[str, bytes] | None = None
+    wide: bool = False
 
 
 def to_html(pictures: Sequence[Shown]) -> str:
@@ -38,9 +39,10 @@ def to_html(pictures: Sequence[Shown]) -> str:
     figures = []
     for picture in pictures:
         legend = _depth_legend() if picture.depth else ""
+        wide = ' class="mdlib-wide"' if picture.wide else ""
         alt = html.escape(picture.caption, quote=True)
         figures.append(
-            f'<figure><img class="mdlib-{picture.name}" alt="{alt}" src="{data_url(picture)}">{legend}'
+            f'<figure{wide}><img class="mdlib-{picture.name}" alt="{alt}" src="{data_url(picture)}">{legend}'
             f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
         )
     return f'<div class="mdlib-gallery">{"".join(figures)}</div>'
@@ -48,8 +50,8 @@ def to_html(pictures: Sequence[Shown]) -> str:
 
 def data_url(picture: Shown) -> str:
     """The picture as the address that an <img> shows: masks lossless, photographs as JPEG."""
-    if picture.gif is not None:
-        return _url("gif", picture.gif)
+    if picture.encoded is not None:
+        return _url(*picture.encoded)
     img = shrunk(picture.img)
     if img.ndim == 2:
         return _url("png", encode_png(np.rint(img * 255).astype(np.uint8)))
@@ -82,6 +84,8 @@ def shrunk(img: np.ndarray) -> np.ndarray:
 
 def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
     """The pictures as a figure, with a title above and a note below it."""
+    if any(picture.wide for picture in pictures):
+        return _one_above_another(title, note, pictures)
     columns = 3 if len(pictures) == 6 else min(COLUMNS, max(1, len(pictures)))
     rows = max(1, -(-len(pictures) // columns))
     h, w = pictures[0].img.shape[:2] if pictures else (1, 2)
@@ -99,6 +103,21 @@ def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
         ax.imshow(img if img.ndim == 2 else _on_checker(img), cmap="gray", vmin=0, vmax=1)
         caption = picture.caption + (" (bright = near)" if picture.depth else "")
         ax.set_title(caption, fontsize=9, color=INK)
+    return figure
+
+
+def _one_above_another(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
+    """As `still`, each picture as wide as the page."""
+    heights = [8 * picture.img.shape[0] / picture.img.shape[1] for picture in pictures]
+    figure = Figure(figsize=(8.2, sum(heights) + 0.35 * len(heights) + 0.8), dpi=100, facecolor="white")
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
+    figure.supxlabel(note, fontsize=9, color=INK, x=0.01, ha="left")
+    axes = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False).flatten()
+    for ax, picture in zip(axes, pictures, strict=True):
+        ax.set_axis_off()
+        ax.imshow(picture.img)
+        ax.set_title(picture.caption, fontsize=9, color=INK)
     return figure
 
 

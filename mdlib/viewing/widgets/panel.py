@@ -33,7 +33,7 @@ STYLE = """<style>
 .mdlib-Problem {background: #fbe6e4; border-color: #a01818 !important}
 .mdlib-gallery {display: flex; flex-wrap: wrap; gap: 14px}
 .mdlib-gallery figure {flex: 1 1 200px; max-width: 277px; margin: 0}
-.mdlib-gallery.mdlib-large figure {flex-basis: 260px; max-width: 380px}
+.mdlib-gallery figure.mdlib-wide {flex: 1 1 480px; max-width: 720px}
 .mdlib-gallery img {width: 100%; display: block; border-radius: 4px}
 .mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-top: 3px}
 .mdlib-legend {display: flex; gap: 6px; align-items: center; font-size: 12px; line-height: 1.6}
