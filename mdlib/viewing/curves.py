@@ -71,7 +71,7 @@ def run_figure(name: str, rows: Sequence[dict], columns: int = 4) -> Figure:
     against steps, dotted where a stage begins; side by side, or in 2 columns for narrow pages."""
     lines = 4 // columns
     figure = Figure(figsize=(10.0 if lines == 1 else 7.0, 2.4 * lines + 0.4), dpi=100, facecolor="white")
-    figure.suptitle(_where(name, rows), fontsize=11, color=INK, y=0.97)
+    figure.suptitle(_where(name, rows), fontsize=11 if lines == 1 else 9, color=INK, y=0.97)
     axes = figure.subplots(lines, columns, sharex=True).flatten()
     edges = {"left": 0.22 / columns, "right": 0.99, "bottom": 0.17 / lines, "top": 1 - 0.2 / lines}
     figure.subplots_adjust(**edges, wspace=0.3, hspace=0.35)  # quicker than a layout

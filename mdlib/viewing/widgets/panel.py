@@ -66,6 +66,7 @@ class Panel:
         self.status, self.gallery, self.below = (widgets.HTML() for _ in range(3))
         self.widget = widgets.VBox([widgets.HTML(head), *controls, self.status, self.gallery, self.below])
         self.widget.add_class("mdlib-panel")
+        self.widget.add_class(type(self).__name__)
 
     def attempt(self, work: Callable[[], Sequence[tuple[str, str]]], busy: str = "one moment ...") -> bool:
         """Do `work`, which returns (kind, sentence) messages, and tell them; whether it went well.
