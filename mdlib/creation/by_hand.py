@@ -63,8 +63,7 @@ class Stage:
         above the horizon that of the farthest floor. Elsewhere it is that of the pixel it stands on.
         """
         height, width = self.ground.size
-        row = int(np.clip(round(foot * height) - 1, 0, height - 1))
-        column = int(np.clip(round(x * width), 0, width - 1))
+        row, column = round(foot * height) - 1, round(x * width)
         z_m = self._z_at(row, column)
         if scale is None:
             scale = self.true_scale(z_m) or 0.5
@@ -83,4 +82,7 @@ class Stage:
     def _z_at(self, row: int, column: int) -> float:
         if self.knows_floor:
             return float(np.clip(self.ground.z_at(row, column), 0.3, self.ground.z.max()))
-        return float("nan") if self.z is None else float(self.z[0, 0, row, column])
+        if self.z is None:
+            return float("nan")
+        height, width = self.ground.size
+        return float(self.z[0, 0, min(max(row, 0), height - 1), min(max(column, 0), width - 1)])

@@ -3,6 +3,7 @@
 Screenshots stay in the folder that MDLIB_SCREENSHOTS names, else where pytest keeps temporary files.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -99,59 +100,56 @@ def browser(chromium) -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def voila(studio, repository, tmp_path_factory) -> Iterator[str]:
+def voila(studio, served, tmp_path_factory) -> Iterator[str]:
     """The address under which Voila shows notebooks of the studio: voila + "panels.ipynb"."""
-    port = free_port()
-    command = ["voila", str(studio), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
-    address = f"http://127.0.0.1:{port}/"
-    with served(command, address, studio, repository, tmp_path_factory.mktemp("voila")):
+    command = ["voila", str(studio), "--no-browser", "--Voila.ip=127.0.0.1"]
+    with served(command, "--port", studio, tmp_path_factory.mktemp("voila")) as address:
         yield f"{address}voila/render/"
 
 
-class served:
-    """While entered, `python -m COMMAND` runs and answers under `address`."""
+@pytest.fixture(scope="session")
+def served(repository):
+    """served(command, port_option, cwd, home): while entered, `python -m COMMAND` answers at an address."""
 
-    def __init__(self, command: list[str], address: str, cwd: Path, repository: Path, home: Path):
-        self.command, self.address, self.cwd = [sys.executable, "-m", *command], address, cwd
+    @contextlib.contextmanager
+    def serve(command: list[str], port_option: str, cwd: Path, home: Path) -> Iterator[str]:
+        port = free_port()
+        address, log = f"http://127.0.0.1:{port}/", home / "log.txt"
         paths = [str(repository), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(paths),
-            "OMP_NUM_THREADS": "1",
-            "IPYTHONDIR": str(home / "ipython"),
-            "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_DATA_DIR": str(home / "data"),
-            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        }
-        self.log = home / "log.txt"
-
-    def __enter__(self) -> None:
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                self.command, cwd=self.cwd, env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        end = time.monotonic() + START_S
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.__exit__()
-                pytest.fail(f"the server did not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.2)
-
-    def __exit__(self, *exception: object) -> None:
-        self.process.terminate()
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+        environment |= {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        environment["IPYTHONDIR"] = str(home / "ipython")
+        with open(log, "w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command, f"{port_option}={port}"],
+                cwd=cwd, env=environment, stdout=file, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            end = time.monotonic() + START_S
+            while not answers(address):
+                if process.poll() is not None or time.monotonic() > end:
+                    pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")
+                time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def _answers(self) -> bool:
-        try:
-            urllib.request.urlopen(self.address, timeout=5).close()
-        except urllib.error.HTTPError:
-            return True  # it speaks, be it to refuse
-        except OSError:
-            return False
-        return True
+    return serve
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True  # it speaks, be it to refuse
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

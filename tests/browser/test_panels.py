@@ -68,7 +68,7 @@ def slide_to_end(page, panel: str, slider: str) -> None:
 def keep(page, panel: str, folder: Path) -> None:
     """Screenshots of the panel on a narrow and a wide page; nothing may reach beyond the page."""
     for width in (600, 1200):
-        page.set_viewport_size({"width": width, "height": 900})
+        page.set_viewport_size({"width": width, "height": 1500})
         box = page.locator(f".{panel}.mdlib-panel")
         box.screenshot(path=folder / f"{panel}-{width}.png")
         wider = box.evaluate(

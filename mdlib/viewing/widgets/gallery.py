@@ -42,10 +42,13 @@ def to_html(pictures: Sequence[Shown]) -> str:
         wide = ' class="mdlib-wide"' if picture.wide else ""
         alt = html.escape(picture.caption, quote=True)
         figures.append(
-            f'<figure{wide}><img class="mdlib-{picture.name}" alt="{alt}" src="{data_url(picture)}">{legend}'
-            f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+            f"<figure{wide}><figcaption>{html.escape(picture.caption)}</figcaption>"
+            f'<img class="mdlib-{picture.name}" alt="{alt}" src="{data_url(picture)}">{legend}</figure>'
         )
-    return f'<div class="mdlib-gallery">{"".join(figures)}</div>'
+    # Two and four fill a narrow page in pairs, other numbers in threes; a wide page takes up to six in a row.
+    wide = any(picture.wide for picture in pictures)
+    least_px = 470 if wide else 225 if len(pictures) in (2, 4) else 176
+    return f'<div class="mdlib-gallery" style="--least: {least_px}px">{"".join(figures)}</div>'
 
 
 def data_url(picture: Shown) -> str:

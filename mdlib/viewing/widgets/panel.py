@@ -31,12 +31,12 @@ STYLE = """<style>
 .mdlib-Note {background: #eef2f5; border-color: #71808c !important}
 .mdlib-Warning {background: #fff1dc; border-color: #d06a00 !important}
 .mdlib-Problem {background: #fbe6e4; border-color: #a01818 !important}
-.mdlib-gallery {display: flex; flex-wrap: wrap; gap: 14px}
-.mdlib-gallery figure {flex: 1 1 200px; max-width: 277px; margin: 0}
-.mdlib-gallery figure.mdlib-wide {flex: 1 1 480px; max-width: 720px}
+.mdlib-gallery {display: grid; gap: 12px 14px; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr))}
+.mdlib-gallery figure {max-width: 340px; margin: 0}
+.mdlib-gallery figure.mdlib-wide {max-width: 720px}
 .mdlib-gallery img {width: 100%; display: block; border-radius: 4px}
-.mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-top: 3px}
-.mdlib-legend {display: flex; gap: 6px; align-items: center; font-size: 12px; line-height: 1.6}
+.mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-bottom: 3px}
+.mdlib-legend {display: flex; gap: 6px; padding-top: 2px; align-items: center; font-size: 12px; line-height: 1.6}
 .mdlib-legend i {flex: 1; height: 9px; border-radius: 2px}
 .mdlib-busy .mdlib-gallery {opacity: 0.45}
 .mdlib-download {margin-right: 14px}
