@@ -19,7 +19,8 @@ LEAST_ALPHA = 0.05  # below this hardly anything is seen of an object's own colo
 LAYERS = 8  # of the place, from far to near, each blurred alike
 WIDEST_BLUR = 0.04  # radius over the longer side, at strength 1
 FARTHEST_SHIFT = 0.06  # over the longer side, at strength 1
-FRAMES, FRAME_MS = 16, 70
+LOOKS = 2
+FRAMES, FRAME_MS = 12, 90
 
 
 def cut_out(bg_img: np.ndarray, fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -190,7 +191,7 @@ def _disc_blur(x: Tensor, radius: float) -> Tensor:
 def _warped(picture: Tensor, closeness: Tensor, way: Tensor, zero: bool = False) -> Tensor:
     """(C,H,W) seen from T places: (T,C,H,W). A point at closeness c is seen moved by way * c pixels.
 
-    Which point is seen at a pixel is found in three steps, each from where the last one looked.
+    Which point is seen at a pixel is found in two steps, the second from where the first one looked.
     """
     height, width = picture.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
@@ -203,6 +204,6 @@ def _warped(picture: Tensor, closeness: Tensor, way: Tensor, zero: bool = False)
         return F.grid_sample(values, grid, padding_mode=padding, align_corners=False)
 
     where = at
-    for _ in range(3):
+    for _ in range(LOOKS):
         where = at - way[:, None, None] * look(closeness, where, "border").movedim(1, -1)
     return look(picture, where, "zeros" if zero else "border")

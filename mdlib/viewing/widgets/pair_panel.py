@@ -54,6 +54,8 @@ class Chooser:
             layout=widgets.Layout(width="240px"),
         )
         self.sample.add_class("sample")
+        if last == 0:
+            self.sample.layout.display = "none"  # nothing to choose
         self.again = widgets.Button(description="Show the sample", tooltip="Back from own pictures to the sample")
         self.again.add_class("show-sample")
         self.sample.observe(lambda change: self.take_sample(), "value")
