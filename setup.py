@@ -42,6 +42,10 @@ extras["test"] = [
     *extras["train"],
     *extras["dask"],
     *extras["teacher"],
+    *extras["notebooks"],
+    "ipykernel>=6.0",
+    "voila>=0.5",  # shows notebooks as pages: panels are driven in a browser (Chromium)
+    "playwright>=1.40",
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -66,13 +66,15 @@ def score_figure(runs: Mapping[str, Sequence[dict]], names: Sequence[str]) -> Fi
     return figure
 
 
-def run_figure(name: str, rows: Sequence[dict]) -> Figure:
+def run_figure(name: str, rows: Sequence[dict], columns: int = 4) -> Figure:
     """Where the run `name` is, by the rows of its metrics: losses, scores, samples/s and learning rate
-    against steps, dotted where a stage begins."""
-    figure = Figure(figsize=(10.0, 2.8), dpi=100, facecolor="white")
-    figure.suptitle(_where(name, rows), fontsize=11, color=INK, y=0.97)
-    axes = figure.subplots(1, 4, sharex=True)
-    figure.subplots_adjust(left=0.055, right=0.99, bottom=0.17, top=0.8, wspace=0.3)  # quicker than a layout
+    against steps, dotted where a stage begins; side by side, or in 2 columns for narrow pages."""
+    lines = 4 // columns
+    figure = Figure(figsize=(10.0 if lines == 1 else 7.0, 2.4 * lines + 0.4), dpi=100, facecolor="white")
+    figure.suptitle(_where(name, rows), fontsize=11 if lines == 1 else 9, color=INK, y=0.97)
+    axes = figure.subplots(lines, columns, sharex=True).flatten()
+    edges = {"left": 0.22 / columns, "right": 0.99, "bottom": 0.17 / lines, "top": 1 - 0.2 / lines}
+    figure.subplots_adjust(**edges, wspace=0.3, hspace=0.35)  # quicker than a layout
     logged, checked = ([row for row in rows if kind in row] for kind in ("losses", "scores"))
     _draw_each(axes[0], logged, "losses", sorted(_names(logged, "losses"), key="total".__ne__))
     _draw_each(axes[1], checked, "scores", _names(checked, "scores"))
