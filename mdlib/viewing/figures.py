@@ -128,6 +128,20 @@ def sample_grid(samples: Sequence[dict[str, np.ndarray | None]]) -> Figure:
     return _grid(rows, h / w, limits if with_depth else None)
 
 
+def pictures(
+    rows: Sequence[Sequence[tuple[str, np.ndarray] | None]], limits: tuple[float, float] | None = None
+) -> Figure:
+    """Rows of (title, picture) or None: pictures are (H,W,3 uint8) or gray (H,W, 0 to 1), None stays empty.
+
+    `limits` of closeness add the colour bar of depth pictures (see `depth_range`). Raises ValueError for
+    nothing at all.
+    """
+    shapes = [cell[1].shape for row in rows for cell in row if cell is not None]
+    if not shapes:
+        raise ValueError("pictures got nothing to show; give at least one (title, picture)")
+    return _grid([list(row) for row in rows], shapes[0][0] / shapes[0][1], limits)
+
+
 def _grid(rows: list[list], aspect: float, limits: tuple[float, float] | None) -> Figure:
     """Rows of (title, picture) or None; a colour bar on the right where `limits` of closeness are given."""
     columns = max(len(row) for row in rows)
