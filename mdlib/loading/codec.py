@@ -33,6 +33,7 @@ NEAR_M = 0.5
 FAR_MM = 65535
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 RINGING = (16, 239)  # masks in JPEG: values at or beyond these are black or white that the encoder disturbed
+HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
 
 
@@ -199,13 +200,23 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such picture file")
+    return open_picture_bytes(path.read_bytes(), str(path))
+
+
+def open_picture_bytes(data: bytes, name: str) -> Image.Image:
+    """As `open_picture`, of the content of a file; `name` is what errors call it."""
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        raise ValueError(
+            f"{name} is a HEIC photo, as iPhones take them, which is not read here: save it as JPEG (on the "
+            f"phone: Settings, Camera, Formats, Most Compatible; on a computer: open it and export it)"
+        )
     try:
-        with Image.open(path) as img:
+        with Image.open(io.BytesIO(data)) as img:
             return ImageOps.exif_transpose(img)
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is not a picture: expected a JPEG, PNG or WebP file") from None
+        raise ValueError(f"{name} is not a picture: expected a JPEG, PNG or WebP file") from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is a damaged picture ({error}): replace or remove it") from None
+        raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
 
 
 def z_to_mm(z_m: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:

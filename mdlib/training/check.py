@@ -1,17 +1,29 @@
 """A quick look at the validation set, while training goes on."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.training.augment import FAMILIES, disturb_each, resize, sample_seeds
 from mdlib.training.interrupt import StopRequest
+from mdlib.training.sheet import Shown, take
+
+SHOWN = 4  # samples on a sheet
+
+
+class Checked(NamedTuple):
+    """Means by name, and the first samples with what the network says to them."""
+
+    scores: dict[str, float]
+    shown: Shown
 
 
 @torch.no_grad()
 def quick_check(
     model: nn.Module, loader, pairs: int, size: int | None, device: torch.device, stop: StopRequest
-) -> dict[str, float] | None:
+) -> Checked | None:
     """Means over the first `pairs` samples of the loader's epoch 0; None where `stop` was asked for.
 
     iou: of the pictures as they are; iou_disturbed: of the same pictures, the disturbances taking turns;
@@ -19,7 +31,7 @@ def quick_check(
     protocol is evaluation.protocol.
     """
     found: dict[str, list[Tensor]] = {"iou": [], "iou_disturbed": [], "depth_error": []}
-    seen = 0
+    seen, shown = 0, None
     loader.set_epoch(0)
     for raw in loader:
         if stop.name:
@@ -30,16 +42,17 @@ def quick_check(
         numbers = range(seen, seen + len(batch["bg"]))
         seen += len(batch["bg"])
         families = [(FAMILIES[number % len(FAMILIES)],) for number in numbers]
-        for name, shown in (
+        for name, looked in (
             ("iou", batch),
             (
                 "iou_disturbed",
                 disturb_each(batch, families, sample_seeds(pairs, 0)[numbers.start : numbers.stop]),
             ),
         ):
-            pred = model(shown["bg"], shown["fg_bg"])
+            pred = model(looked["bg"], looked["fg_bg"])
             found[name].append(mask_metrics(pred.mask_logits.sigmoid(), batch["mask"])["iou"])
+            shown = shown or take(batch, pred, SHOWN)
             if name == "iou" and pred.depth is not None:
                 found["depth_error"].append(((pred.depth - batch["depth"]).abs()).flatten(1).nanmean(1))
     means = {name: torch.cat(values).nanmean().item() for name, values in found.items() if values}
-    return {name: mean for name, mean in means.items() if mean == mean}
+    return Checked({name: mean for name, mean in means.items() if mean == mean}, shown)

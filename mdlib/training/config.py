@@ -16,7 +16,8 @@ FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
 FREE = (
     "steps", "epochs", "minutes", "lr", "momentum", "schedule", "warmup", "drop", "drop_every", "drop_at",
     "plateau_checks", "weight_decay", "clip", "ema", "loss", "size", "augment", "checks", "check_pairs",
-    "stop_checks", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every", "workers", "device",
+    "stop_checks", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every", "tensorboard",
+    "histograms", "workers", "device",
     "precision", "accumulate", "channels_last", "compile", "fused", "mirror",
 )  # fmt: skip
 
@@ -110,6 +111,10 @@ class TrainConfig:
     """Checkpoints that stay: the last ones; the best one stays too."""
     log_every: int = 20
     """Steps between two rows of metrics.jsonl."""
+    tensorboard: bool | None = None
+    """Write events for TensorBoard to the run folder; where it is not given, if TensorBoard is installed."""
+    histograms: bool = False
+    """Show TensorBoard how weights and gradients are distributed, at each check."""
 
     seed: int = 0
     """Seed of everything random: first weights, order, augmentation."""
@@ -154,6 +159,8 @@ class TrainConfig:
         for name in ("plateau", "stop_checks"):
             if not self.checks and (self.stop_checks if name == "stop_checks" else self.schedule == name):
                 raise ValueError(f"checks is 0, but {name} waits for them: take checks above 0")
+        if self.histograms and self.tensorboard is False:
+            raise ValueError("histograms are shown by TensorBoard: leave out tensorboard False or histograms")
         if self.fused and self.optimizer == "rmsprop":
             raise ValueError("rmsprop has no fused form: take another optimizer or leave fused out")
         self.all_stages()

@@ -8,13 +8,17 @@ from types import FrameType
 class StopRequest:
     """While entered, SIGTERM and SIGINT (Ctrl-C, a notebook's stop button) only set `name`, to be looked at.
 
-    A second signal acts as it would have without this. Outside the main thread no signal can be caught, and
-    `name` stays None.
+    A second signal acts as it would have without this. Outside the main thread no signal can be caught; there
+    `ask` does the same.
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
         self._before: dict[int, object] = {}
+
+    def ask(self, name: str) -> None:
+        """Ask to stop, from any thread; `name` says who does."""
+        self.name = name
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():

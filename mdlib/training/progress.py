@@ -57,8 +57,9 @@ class Progress:
         self._since, self._waited_s, self._samples = time.monotonic(), 0.0, 0
 
     def tell(self, values: Mapping[str, float]) -> None:
-        """Show these values behind the bar."""
-        self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+        """Show these values behind the bar; whole numbers with all their digits."""
+        texts = {name: f"{x:,}" if isinstance(x, int) else f"{x:.3g}" for name, x in values.items()}
+        self._bar.set_postfix(texts, refresh=False)
 
     def __enter__(self) -> "Progress":
         return self

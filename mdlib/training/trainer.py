@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
+from mdlib.training.board import open_board
 from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
 from mdlib.training.file_image import file_image
 from mdlib.training.interrupt import StopRequest
 from mdlib.training.lock import RunLock
+from mdlib.training.memory import memory_gb, memory_mb
 from mdlib.training.mirror import Mirror
 from mdlib.training.progress import Progress
 from mdlib.training.records import Records
@@ -84,7 +86,8 @@ class Trainer:
             if resumed:
                 print(f"{self.run} goes on from step {self.at.step}")
             network = {"name": self.state.network.name, "options": self.state.network.options}
-            self.records.begin({**network, **self.description()}, self.metrics_before)
+            board = open_board(self.run / "tensorboard", self.config.histograms or self.config.tensorboard)
+            self.records.begin({**network, **self.description()}, self.metrics_before, board)
             with Progress(self.progress) as self.bar:
                 self.check_if_due()  # it may have been stopped in the middle of one
                 while self.progress < 1 and not self.stop.name:
@@ -120,6 +123,7 @@ class Trainer:
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
         config, state, at = self.config, self.state, self.state.at
+        state.optimizer.zero_grad()  # not sooner: a check may look at the gradients of the last step
         batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
         seeds = sample_seeds(len(batch["mask"]), config.seed, at.stage, at.epoch, at.batch)
         batch = augment(batch, seeds, config.augment)
@@ -131,7 +135,6 @@ class Trainer:
         if config.clip:
             self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
         state.optimizer.step()
-        state.optimizer.zero_grad()
         state.average.update(at.step)
 
     def move_on(self, stage: Stage, samples: int) -> None:
@@ -163,12 +166,12 @@ class Trainer:
         at, stage = self.at, self.loaded_stage
         if at.step % self.config.log_every and self.progress < stage.end:
             return
-        losses, pace = self.state.mean_losses(), self.bar.pace()
+        losses, pace, memory = self.state.mean_losses(), self.bar.pace(), memory_mb(self.state.device)
         self.state.sums, at.logged_step = {}, at.step
         row = {"step": at.step, "epoch": at.epoch, "stage": stage.index}
         row |= {"lr": self.state.optimizer.param_groups[0]["lr"], "losses": losses}
-        self.records.add_metrics({**row, "elapsed_s": round(at.elapsed_s, 1), **pace})
-        self.bar.tell({"step": at.step, **losses, **pace, **self.scores})
+        self.records.add_metrics({**row, "elapsed_s": round(at.elapsed_s, 1), **pace, "memory_mb": memory})
+        self.bar.tell({"step": at.step, **losses, **pace, **self.scores, **memory_gb(memory)})
 
     def check_if_due(self) -> None:
         """A quick look at the validation set, evenly over the run; each is followed by a checkpoint."""
@@ -176,13 +179,17 @@ class Trainer:
         if due <= self.at.checks:
             return
         model, size, pairs = self.state.average.model, self.stages[-1].size, self.config.check_pairs
-        scores = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop)
-        if scores is None:  # asked to stop: it is done when the run goes on
+        checked = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop)
+        if checked is None:  # asked to stop: it is done when the run goes on
             return
-        self.at.checks, self.scores = due, scores
+        self.at.checks, self.scores = due, checked.scores
+        scores = checked.scores
         self.at.plateau.add(scores["iou_disturbed"], self.config.plateau_checks, self.config.drop)
         if self.no_better():  # then this was the last one
             self.progress, self.at.checks = 1.0, self.config.checks
+        self.records.add_sheet(self.at.step, checked.shown)
+        if self.config.histograms:
+            self.records.add_weights(self.at.step, self.state.network)
         elapsed_s = round(self.at.elapsed_s, 1)
         self.records.add_metrics({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
         self.save_checkpoint(score=scores["iou_disturbed"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.modeling.modes import evaluation_mode
+from mdlib.training.memory import process_mb
 
 
 def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
@@ -59,10 +60,10 @@ def peak_memory_mb(work: Callable[[], object], device: torch.device) -> float | 
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _process_kb("VmRSS")
+    before = process_mb("VmRSS")
     work()
-    after = _process_kb("VmHWM")
-    return None if before is None or after is None else max(0, after - before) * 1024 / 1e6
+    after = process_mb("VmHWM")
+    return None if before is None or after is None else max(0.0, after - before)
 
 
 def two_pictures(model: nn.Module, size: tuple[int, int], batch: int = 1) -> tuple[Tensor, Tensor]:
@@ -71,10 +72,3 @@ def two_pictures(model: nn.Module, size: tuple[int, int], batch: int = 1) -> tup
     noise = torch.rand(2, batch, 3, *size, generator=torch.Generator().manual_seed(0))
     bg, fg_bg = noise.to(first.device, first.dtype)
     return bg, fg_bg
-
-
-def _process_kb(entry: str) -> int | None:
-    """An entry of /proc/self/status (kibibytes); None where there is no such file."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{entry}:")), None)

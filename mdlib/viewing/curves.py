@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mdlib.training.lr_range import LrRange
 from mdlib.viewing.figures import INK
 
 BLUE, ORANGE, GRAY = "#0060c0", "#e07000", "#b0b0b0"
-COLOURS = (BLUE, ORANGE, "#008060", "#a02080")
+COLOURS = (BLUE, ORANGE, "#008060", "#a02080", "#707070")
 
 
 def lr_range_figure(found: LrRange) -> Figure:
@@ -43,8 +44,12 @@ def write_lr_range(folder: str | Path, found: LrRange, settings: Mapping) -> lis
 
 
 def read_rows(run: str | Path) -> list[dict]:
-    """The rows of a run's metrics.jsonl; raises FileNotFoundError where there is no run."""
-    return [json.loads(line) for line in (Path(run) / "metrics.jsonl").read_text("utf-8").splitlines()]
+    """The rows of a run's metrics.jsonl; raises FileNotFoundError where there is no run.
+
+    A row that is only half written, as training goes on, is left out.
+    """
+    *lines, _half = (Path(run) / "metrics.jsonl").read_text("utf-8").split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def score_figure(runs: Mapping[str, Sequence[dict]], names: Sequence[str]) -> Figure:
@@ -59,6 +64,74 @@ def score_figure(runs: Mapping[str, Sequence[dict]], names: Sequence[str]) -> Fi
         ax.set_xlim(left=0)
     ax.figure.axes[0].legend(frameon=False)
     return figure
+
+
+def run_figure(name: str, rows: Sequence[dict], columns: int = 4) -> Figure:
+    """Where the run `name` is, by the rows of its metrics: losses, scores, samples/s and learning rate
+    against steps, dotted where a stage begins; side by side, or in 2 columns for narrow pages."""
+    lines = 4 // columns
+    figure = Figure(figsize=(10.0 if lines == 1 else 7.0, 2.4 * lines + 0.4), dpi=100, facecolor="white")
+    figure.suptitle(_where(name, rows), fontsize=11, color=INK, y=0.97)
+    axes = figure.subplots(lines, columns, sharex=True).flatten()
+    edges = {"left": 0.22 / columns, "right": 0.99, "bottom": 0.17 / lines, "top": 1 - 0.2 / lines}
+    figure.subplots_adjust(**edges, wspace=0.3, hspace=0.35)  # quicker than a layout
+    logged, checked = ([row for row in rows if kind in row] for kind in ("losses", "scores"))
+    _draw_each(axes[0], logged, "losses", sorted(_names(logged, "losses"), key="total".__ne__))
+    _draw_each(axes[1], checked, "scores", _names(checked, "scores"))
+    for ax, name in zip(axes[2:], ("samples_per_s", "lr"), strict=True):
+        ax.plot([row["step"] for row in logged], [row[name] for row in logged], color=BLUE, linewidth=2)
+    begins = [b["step"] for a, b in zip(logged, logged[1:], strict=False) if a["stage"] != b["stage"]]
+    for ax, title in zip(axes, ("loss", "check", "samples/s", "learning rate"), strict=True):
+        for step in begins:
+            ax.axvline(step, color=GRAY, linewidth=1, linestyle=":")
+        ax.set_title(title, fontsize=10, color=INK)
+        ax.tick_params(labelsize=8)
+        _label(ax, "step", "")
+    for ax in axes[1:]:
+        ax.set_ylim(bottom=0)
+    if logged:
+        axes[0].set_yscale("log")
+        axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[0].yaxis.set_major_formatter("{x:g}")
+        axes[0].yaxis.set_minor_locator(NullLocator())
+        axes[0].legend(framealpha=0.8, edgecolor="none", fontsize=7.5, loc="best")
+    if checked:
+        axes[1].legend(frameon=False, fontsize=7.5, loc="center right")
+    return figure
+
+
+def _names(rows: Sequence[dict], kind: str) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row[kind]))
+
+
+def _draw_each(ax, rows: Sequence[dict], kind: str, names: Sequence[str]) -> None:
+    """A curve per name; the first one is thick."""
+    for i, name in enumerate(names):
+        seen = [row for row in rows if name in row[kind]]
+        style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 2 if i == 0 else 1.2, "label": name}
+        marker = "o" if kind == "scores" else None
+        ax.plot(
+            [row["step"] for row in seen], [row[kind][name] for row in seen], marker=marker, ms=3, **style
+        )
+
+
+def _where(name: str, rows: Sequence[dict]) -> str:
+    """The line above the curves: how far the run is, how fast, with how much memory."""
+    last = next((row for row in reversed(rows) if "losses" in row), None)
+    if last is None:
+        return f"{name}: no numbers yet"
+    memory = {kind: x / 1000 for kind, x in last.get("memory_mb", {}).items() if x is not None}
+    names = {"host": "memory", "gpu": "GPU memory"}
+    used = [f"{names[kind]} {memory[kind]:.1f} GB" for kind in names if kind in memory]
+    parts = [
+        f"{name}: step {rows[-1]['step']:,}",
+        f"epoch {last['epoch']}",
+        f"{rows[-1]['elapsed_s'] / 60:.1f} minutes",
+        f"{last['samples_per_s']:.0f} samples/s",
+        f"waiting for data {last['data_wait']:.0%}",
+        *used,
+    ]
+    return "   ".join(parts)
 
 
 def _label(ax, x: str, y: str) -> None:

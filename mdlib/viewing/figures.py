@@ -14,36 +14,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-DEPTH_COLOURS = "magma"
-DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
+from mdlib.evaluation.colours import DEPTH_COLOURS, DEPTH_GAMMA, depth_colours, depth_range
+
 HEAT_COLOURS = "inferno"
 HEAT_GAMMA = 0.7  # weak places stay visible
-UNKNOWN_RGB = (0.6, 0.6, 0.6)
 OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
 CELL_INCHES = 2.3
 INK = "#222222"
-
-
-def depth_range(*depths: np.ndarray | None) -> tuple[float, float]:
-    """Closeness of the darkest and brightest colour for `depths`, so that they can be compared.
-
-    The 1st and 99th percentile of the known values, at least 0.02 apart; (0, 1) where nothing is known.
-    """
-    known = [depth[np.isfinite(depth)] for depth in depths if depth is not None]
-    values = np.concatenate(known) if known else np.empty(0)
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, [1, 99])
-    pad = max(0.0, 0.02 - (high - low)) / 2
-    return float(low - pad), float(high + pad)
-
-
-def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Closeness (H,W) in colours, (H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
-    position = _depth_norm(limits or depth_range(depth))(np.nan_to_num(depth))
-    rgb = colormaps[DEPTH_COLOURS](position.filled())[..., :3]
-    rgb[~np.isfinite(depth)] = UNKNOWN_RGB
-    return _to_uint8(rgb * 255)
 
 
 def overlay(fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -167,14 +144,10 @@ def _draw_cell(ax: Axes, cell: tuple[str, np.ndarray] | None) -> None:
 
 
 def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float]) -> None:
-    scale = ScalarMappable(_depth_norm(limits), DEPTH_COLOURS)
+    scale = ScalarMappable(PowerNorm(DEPTH_GAMMA, *limits, clip=True), DEPTH_COLOURS)
     bar = figure.colorbar(scale, ax=list(axes), fraction=0.06, pad=0.04, aspect=14)
     bar.set_ticks(list(limits), labels=["far", "near"], fontsize=11, color=INK)
     bar.outline.set_visible(False)
-
-
-def _depth_norm(limits: tuple[float, float]) -> PowerNorm:
-    return PowerNorm(DEPTH_GAMMA, *limits, clip=True)
 
 
 def _difference(mask: np.ndarray, true_mask: np.ndarray) -> np.ndarray:

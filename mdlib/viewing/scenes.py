@@ -1,16 +1,20 @@
 """Scenes as arrays: taken from a data set, written as picture files."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
-from mdlib.loading.codec import depth_to_closeness, encode_png, to_unit
+from mdlib.evaluation.metrics import mask_metrics
+from mdlib.loading.codec import decode, depth_to_closeness, encode_png, to_unit, z_to_closeness
 from mdlib.loading.dataset import SceneDataset
 from mdlib.viewing.figures import overlay, panel, sample_grid
 from mdlib.viewing.predict import Prediction
 
 FULL_16 = 65535
+PACKAGED = files("mdlib.assets") / "sample"
 
 
 def scene(dataset: SceneDataset, index: int) -> dict[str, np.ndarray | None]:
@@ -27,6 +31,23 @@ def scene(dataset: SceneDataset, index: int) -> dict[str, np.ndarray | None]:
         "mask": to_unit(sample["mask"])[0].numpy(),
         "depth": None if depth is None else depth_to_closeness(depth)[0].numpy(),
     }
+
+
+def drawn_scene(room: int, prop: int, size: tuple[int, int]) -> dict[str, np.ndarray | None]:
+    """Drawn room `room` of `size` (H, W) with thing `prop` in it, as `scene` gives a sample."""
+    from mdlib.creation.rooms import render_room_with_prop
+
+    drawn = render_room_with_prop(room, prop, size)
+    closeness = z_to_closeness(torch.from_numpy(np.array(drawn.z))).numpy()
+    return {"bg_img": drawn.room.rgb, "fg_bg_img": drawn.rgb, "mask": drawn.mask, "depth": closeness}
+
+
+def packaged_scene() -> dict[str, np.ndarray | None]:
+    """The sample that comes with the package (assets/sample), as `scene` gives one: a drawn room, 224 px."""
+    data = {path.name.split(".")[0]: path.read_bytes() for path in PACKAGED.iterdir()}
+    bg, fg_bg, mask, depth = (decode(data[name]) for name in ("bg", "fg_bg", "mask", "depth"))
+    mask, depth = mask.astype(np.float32) / 255, depth.astype(np.float32) / FULL_16
+    return {"bg_img": bg, "fg_bg_img": fg_bg, "mask": mask, "depth": depth}
 
 
 def write_prediction(
@@ -61,9 +82,21 @@ def _made(folder: str | Path) -> Path:
 
 
 def _write_maps(folder: Path, mask: np.ndarray, depth: np.ndarray | None) -> list[Path]:
-    maps = {"mask.png": np.rint(mask * 255).astype(np.uint8)}
+    written = png_files(mask, depth)
+    for name, data in written.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in written]
+
+
+def png_files(mask: np.ndarray, depth: np.ndarray | None) -> dict[str, bytes]:
+    """The contents of mask.png and depth.png, as `write_prediction` writes them."""
+    made = {"mask.png": encode_png(np.rint(mask * 255).astype(np.uint8))}
     if depth is not None:
-        maps["depth.png"] = np.rint(np.nan_to_num(depth) * FULL_16).astype(np.uint16)
-    for name, img in maps.items():
-        (folder / name).write_bytes(encode_png(img))
-    return [folder / name for name in maps]
+        made["depth.png"] = encode_png(np.rint(np.nan_to_num(depth) * FULL_16).astype(np.uint16))
+    return made
+
+
+def mask_iou(mask: np.ndarray, true_mask: np.ndarray) -> float:
+    """IoU of two masks (H,W), 0 to 1, cut at 0.5; as evaluation.metrics has it."""
+    pair = (torch.from_numpy(np.ascontiguousarray(x, np.float32))[None, None] for x in (mask, true_mask))
+    return mask_metrics(*pair)["iou"].item()
