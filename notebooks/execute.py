@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="beginnings of the names of notebooks; none: all")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters")
-    parser.add_argument("--out", type=Path, help="write the (one) executed notebook here, not over its source")
+    parser.add_argument("--out", type=Path, help="write it here, not over its source")
     options = parser.parse_args()
     parameters = dict(text.split("=", 1) for text in options.set)
     parameters = {name: ast.literal_eval(value) for name, value in parameters.items()}

@@ -1,4 +1,4 @@
-"""A small ZIP archive, byte by byte, for people. Format: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16."""
+"""A small ZIP archive, byte by byte, for people. Format: PKWARE, APPNOTE.TXT 6.3.10, section 4.3."""
 
 import html
 import struct

@@ -1,4 +1,4 @@
-"""Ways to put a cut-out onto a picture that look right at first and are wrong: what `creation.compose` avoids.
+"""Ways to paste a cut-out that look right at first and are wrong: what `creation.compose` avoids.
 
 For teaching. Pictures are (H,W,3) uint8, cut-outs (h,w,4) uint8 with straight alpha, as everywhere.
 """
@@ -27,7 +27,7 @@ def paste(bg_img: np.ndarray, rgba: np.ndarray, x: int, y: int, way: str) -> np.
     if way not in WAYS:
         raise ValueError(f"way is {way!r}; there are {', '.join(WAYS)}")
     if min(x, y) < 0 or y + height > bg_img.shape[0] or x + width > bg_img.shape[1]:
-        raise ValueError(f"a cut-out of {width} x {height} pixels at ({x}, {y}) does not fit into the picture")
+        raise ValueError(f"a cut-out of {width} x {height} pixels at ({x}, {y}) does not fit the picture")
     out = bg_img.copy()
     under = out[y : y + height, x : x + width]  # a view: what is written there is written into `out`
     colour, alpha = rgba[..., :3], rgba[..., 3:] / np.float32(255)
@@ -43,7 +43,7 @@ def paste(bg_img: np.ndarray, rgba: np.ndarray, x: int, y: int, way: str) -> np.
 
 
 def compose_one(bg_img: np.ndarray, rgba: np.ndarray, x: int, y: int) -> np.ndarray:
-    """The picture with the cut-out as `creation.compose` paints it, at its own size: linear, edges cleaned."""
+    """The picture with the cut-out as `compose` paints it, at its own size: linear, edges cleaned."""
     bg = torch.from_numpy(bg_img.copy()).permute(2, 0, 1)[None]
     scale = rgba.shape[0] / bg_img.shape[0]
     row = (0, 0, 0, False, x, y, scale, np.nan, 0)
@@ -86,7 +86,8 @@ def seen_from_afar(img: np.ndarray, factor: int, linear: bool) -> np.ndarray:
     would) or in stored values."""
     height, width = (side // factor for side in img.shape[:2])
     values = _light(img) if linear else img.astype(np.float32)
-    values = values[: height * factor, : width * factor].reshape(height, factor, width, factor, 3).mean((1, 3))
+    values = values[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
+    values = values.mean((1, 3))
     return _stored(values) if linear else np.rint(values).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ from mdlib.modeling.modes import evaluation_mode
 
 
 class Call(NamedTuple):
-    """A part of a network that was called: its name, class, output shape (the first, of several), parameters."""
+    """A part of a network that was called: name, class, shape of its (first) output, parameters."""
 
     name: str
     kind: str

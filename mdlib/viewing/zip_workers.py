@@ -36,8 +36,8 @@ def large_archive(path: Path, members: int) -> Path:
 
 
 def reading_costs(path: Path, reads: int = 20_000) -> dict[str, dict[str, float]]:
-    """For each of WAYS, the means of two workers: `open_s`, seconds to open the archive (in the worker, or once
-    before); `memory_mb` that the worker holds for itself alone at the end (nan where the system does not
+    """For each of WAYS, the means of two workers: `open_s`, seconds to open the archive (in the worker, or
+    once before); `memory_mb` that the worker holds for itself alone at the end (nan where the system does not
     tell); `reads_per_s`; `failed`, how many of `reads` random reads gave an error or wrong bytes.
     """
     package = str(Path(__file__).parents[2])

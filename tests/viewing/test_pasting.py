@@ -62,7 +62,7 @@ def test_twice_as_far_away_is_half_as_tall():
     z = np.full((60, 80), 2.0, np.float32)
     z[:, 40:] = 4.0
     floor = np.ones((60, 80), bool)
-    room = Room(np.full((60, 80, 3), 90, np.uint8), z, floor, focal_px=50.0, camera_height_m=1.5, pitch_rad=0.0)
+    room = Room(np.full((60, 80, 3), 90, np.uint8), z, floor, 50.0, camera_height_m=1.5, pitch_rad=0.0)
     prop = Prop(np.full((32, 16, 4), 255, np.uint8), np.zeros((32, 16), np.float32), height_m=1.2)
     near, far = stand(room, prop, 20, 50), stand(room, prop, 60, 50)
     for scene, tall_px, z_m in ((near, 30, 2.0), (far, 15, 4.0)):

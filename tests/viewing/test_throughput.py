@@ -15,7 +15,8 @@ def test_plain_samples_are_those_of_the_data_set(tiny_dataset):
         sample = plain[i]
         assert torch.equal(sample["mask"], dataset[i]["mask"])
         assert torch.equal(sample["depth"].to(torch.int32), dataset[i]["depth"].to(torch.int32))
-        assert (sample["fg_bg"].int() - dataset[i]["fg_bg"].int()).abs().max() <= 4  # decoders round differently
+        # Decoders round differently.
+        assert (sample["fg_bg"].int() - dataset[i]["fg_bg"].int()).abs().max() <= 4
 
 
 def test_samples_per_second(tiny_dataset):
