@@ -78,4 +78,4 @@ def hex_dump(data: bytes, parts: Sequence[Part]) -> HexDump:
             )
         if cut:
             lines.append(f"        ... {len(shown) - _SHOWN:,} more")
-    return HexDump("<pre style='line-height:1.25;font-size:12px'>" + "\n".join(lines) + "</pre>")
+    return HexDump("<pre style='font-family:monospace;line-height:1.25;font-size:12px'>" + "\n".join(lines) + "</pre>")

@@ -10,6 +10,7 @@ from mdlib.viewing.figures import (
     OUTLINE_RGB,
     overlay,
     panel,
+    pictures,
     sample_grid,
 )
 
@@ -97,3 +98,13 @@ assert dict.__getitem__(matplotlib.rcParams, "backend") is before
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_pictures_in_rows():
+    gray, rgb = np.zeros((4, 6)), np.full((4, 6, 3), 200, np.uint8)
+    figure = pictures([[("gray", gray), None], [("colour", rgb), ("again", rgb)]], limits=(0.1, 0.9))
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[:4] == ["gray", "", "colour", "again"]
+    assert [label.get_text() for label in figure.axes[-1].get_yticklabels()] == ["far", "near"]
+    with pytest.raises(ValueError, match="nothing to show"):
+        pictures([[None]])
