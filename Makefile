@@ -7,7 +7,7 @@ WORKERS ?= 2
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help env demo picture gallery docs test test-full lint clean
+.PHONY: help env demo picture gallery notebooks badges docs test test-full lint clean
 
 help:
 	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
@@ -16,6 +16,8 @@ help:
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
 	@echo "make gallery    the picture of rooms and props in assets/"
+	@echo "make notebooks  run the five notebooks and keep what they show (15 minutes)"
+	@echo "make badges     put this repository's address into the Colab badges (or ADDRESS=https://...)"
 	@echo "make docs       the reference of every function, from its docstrings, in build/docs"
 	@echo "make clean      remove everything that was built here, .venv and demo/ too"
 
@@ -49,6 +51,12 @@ picture: demo
 gallery: env
 	@$(PY) benchmarks/gallery.py
 
+notebooks: env
+	@$(PY) notebooks/execute.py
+
+badges: env
+	@$(PY) notebooks/badges.py "$(ADDRESS)"
+
 docs: env
 	@$(PY) -m pip install -qq --disable-pip-version-check -e ".[docs]"
 	@$(PY) -W ignore -m pdoc -o build/docs mdlib mdlib.loading mdlib.creation mdlib.modeling mdlib.evaluation \
@@ -66,5 +74,5 @@ lint: env
 	@$(PY) -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) $(DEMO) notebooks/mdlib-work build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

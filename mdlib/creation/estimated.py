@@ -11,7 +11,7 @@ from mdlib.creation import relative
 from mdlib.creation.config import CreateConfig
 from mdlib.creation.rgbd import FLOOR, with_floor
 from mdlib.creation.sources import Background, Cutout, child_seed, folder_pictures, read_each, to_whole_mm
-from mdlib.creation.teacher import BATCH, ask, probe, settle
+from mdlib.creation.teacher import BATCH, ask, locate, probe, settle
 
 _GRAY = 128
 _CANVAS_PX, _OBJECT_PX = 384, 320  # a cut-out is shown on a gray square, with its longer side that long
@@ -64,6 +64,19 @@ def estimate(
         "floor_nearer_than_ceiling": round(float(np.mean(np.array(floors) > 0)), 3),
     }
     return backgrounds, cutouts, facts
+
+
+def guess(name: str, img: np.ndarray) -> np.ndarray:
+    """The closeness (H,W) float32 that the teacher `name` sees in a picture (H,W,3 uint8), relative, scaled.
+
+    Errors are those of `teacher.locate`.
+    """
+    source = locate(name)
+    checksum = source.sha256()
+    answer = ask(str(source.folder), checksum, [img])
+    output, _ = settle(source.name, answer.metric, probe(str(source.folder), checksum))
+    nearer = relative.inverse(answer.values[0], "distance" if output == "metres" else output)
+    return 2.0 - relative.distance_of(nearer, relative.scale_of(nearer))
 
 
 def _ask_all(run: Run, what: str, at: tuple, pictures: list[np.ndarray]) -> tuple[list[np.ndarray], bool]:

@@ -86,9 +86,7 @@ class Trainer:
             resumed = self.resume()
             trained = self.team.from_first((self.run / WEIGHTS_NAME).exists)
             if trained and (self.progress >= 1 or not resumed):
-                self.team.say(
-                    f"{self.run} is finished: give more steps, epochs, minutes or another run folder"
-                )
+                self.team.say(f"{self.run} is finished: to go on, give more steps, epochs or minutes")
                 return self.fitted(finished=True)
             if resumed:
                 self.team.say(f"{self.run} goes on from step {self.at.step}")

@@ -17,7 +17,7 @@ from mdlib.evaluation.pairs import disturbance_seeds, frozen_pairs
 from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.modes import evaluation_mode
-from mdlib.viewing.figures import INK, difference, grid, overlay
+from mdlib.viewing.figures import INK, difference, overlay, pictures
 
 THUMBNAIL_PX = 48
 IOU_COLOURS = "cividis"  # the same order for everyone, colour-blind or not
@@ -117,8 +117,7 @@ def cases_figure(cases: Sequence[Case], metric: bool = False) -> Figure:
             depths = (("depth", case.depth), ("true depth", case.true_depth))
             row += [None if x is None else (title, depth_colours(x, limits)) for title, x in depths]
         rows.append(row)
-    h, w = cases[0].bg_img.shape[:2]
-    return grid(rows, h / w, limits if with_depth else None, metric)
+    return pictures(rows, limits if with_depth else None, metric)
 
 
 def embedding_figure(cases: Sequence[Case]) -> Figure:

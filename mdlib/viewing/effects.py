@@ -38,7 +38,8 @@ def made_smaller(longest_px: int, *pictures: np.ndarray | None) -> tuple[np.ndar
         return pictures
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     return tuple(
-        x if x is None else np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX)) for x in pictures
+        x if x is None else np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX))
+        for x in pictures
     )
 
 

@@ -65,7 +65,7 @@ def panel(
         rows[0].append(None if depth is None else ("depth", depth_colours(depth, limits)))
     if with_depth and true_mask is not None:
         rows[1].append(None if true_depth is None else ("true depth", depth_colours(true_depth, limits)))
-    return grid(rows, bg_img.shape[0] / bg_img.shape[1], limits if with_depth else None, metric)
+    return pictures(rows, limits if with_depth else None, metric)
 
 
 def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndarray]) -> Figure:
@@ -75,7 +75,7 @@ def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndar
     """
     row = [("background", bg_img), ("scene", fg_bg_img)]
     row += [(f"looked at for {name}", heat(fg_bg_img, cam)) for name, cam in cams.items()]
-    return grid([row], bg_img.shape[0] / bg_img.shape[1], None)
+    return pictures([row])
 
 
 def heat(img: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -105,17 +105,23 @@ def sample_grid(samples: Sequence[dict[str, np.ndarray | None]], metric: bool = 
             depth = sample["depth"]
             row.append(None if depth is None else (titles[3], depth_colours(depth, limits)))
         rows.append(row)
-    h, w = samples[0]["bg_img"].shape[:2]
-    return grid(rows, h / w, limits if with_depth else None, metric)
+    return pictures(rows, limits if with_depth else None, metric)
 
 
-def grid(
-    rows: list[list], aspect: float, limits: tuple[float, float] | None = None, metric: bool = False
+def pictures(
+    rows: Sequence[Sequence[tuple[str, np.ndarray] | None]],
+    limits: tuple[float, float] | None = None,
+    metric: bool = False,
 ) -> Figure:
-    """Rows of (title, picture) or None; a colour bar on the right where `limits` of closeness are given.
+    """Rows of (title, picture) or None: pictures are (H,W,3 uint8) or gray (H,W, 0 to 1), None stays empty.
 
-    aspect: height over width of the pictures. metric: the bar tells metres, else "near" and "far".
+    `limits` of closeness add the colour bar of depth pictures (see `depth_range`), which tells metres where
+    depth is `metric`, else "near" and "far". Raises ValueError for nothing at all.
     """
+    shapes = [cell[1].shape for row in rows for cell in row if cell is not None]
+    if not shapes:
+        raise ValueError("pictures got nothing to show; give at least one (title, picture)")
+    aspect = shapes[0][0] / shapes[0][1]
     columns = max(len(row) for row in rows)
     width = CELL_INCHES * columns + (0.9 if limits else 0)
     height = (CELL_INCHES * aspect + 0.3) * len(rows)

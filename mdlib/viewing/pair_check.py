@@ -98,7 +98,9 @@ def _agreement(bg: Tensor, fg_bg: Tensor) -> float:
 
 
 def _gradient(gray: Tensor) -> Tensor:
-    return torch.cat([gray[..., 1:-1, 2:] - gray[..., 1:-1, :-2], gray[..., 2:, 1:-1] - gray[..., :-2, 1:-1]], 1)
+    return torch.cat(
+        [gray[..., 1:-1, 2:] - gray[..., 1:-1, :-2], gray[..., 2:, 1:-1] - gray[..., :-2, 1:-1]], 1
+    )
 
 
 def _edges(bg: Tensor, fg_bg: Tensor) -> float:

@@ -33,7 +33,11 @@ def point_cloud(img: np.ndarray, depth: np.ndarray, fov_deg: float = 60.0) -> Po
     padded = np.pad(z, 1, mode="edge")
     around = np.stack([padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]])
     with np.errstate(invalid="ignore"):
-        keep = np.isfinite(z) & (z < FARTHEST_M) & (np.fmax.reduce(around) / np.fmin.reduce(around) < EDGE_RATIO**2)
+        keep = (
+            np.isfinite(z)
+            & (z < FARTHEST_M)
+            & (np.fmax.reduce(around) / np.fmin.reduce(around) < EDGE_RATIO**2)
+        )
     rows, columns = np.nonzero(keep)
     z = z[keep]
     x, y = (columns + 0.5 - w / 2) * z / focal, -(rows + 0.5 - h / 2) * z / focal

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mdlib.creation import relative, teacher
+from mdlib.creation import estimated, relative, teacher
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.shards import Workshop
 from mdlib.loading import codec
@@ -236,3 +236,11 @@ def test_office_pictures_with_a_teacher(office, teachers, tmp_path):
     for sample in open_dataset(out):
         closeness = codec.depth_to_closeness(sample["depth"])
         assert closeness.min() >= 0 and closeness.max() <= 1 and closeness.std() > 0.05
+
+
+@pytest.mark.parametrize("name", ["near", "far"])
+def test_a_guess_is_closeness_whatever_the_teacher_gives(teachers, name):
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    closeness = estimated.guess(str(teachers(name)), rgb)
+    assert closeness.shape == (48, 64) and closeness.min() >= 0 and closeness.max() <= 1
+    assert closeness[-8:].mean() > closeness[16:24].mean() + 0.2  # the floor of the corridor

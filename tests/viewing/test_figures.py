@@ -11,6 +11,7 @@ from mdlib.viewing.figures import (
     metre_ticks,
     overlay,
     panel,
+    pictures,
     sample_grid,
 )
 
@@ -106,3 +107,13 @@ def test_a_colour_bar_of_measured_depth_tells_metres(room):
     assert [float(label.get_text().removesuffix(" m")) for label in bar.get_yticklabels()] == [
         pytest.approx(0.5 / place) for place in bar.get_yticks()
     ]
+
+
+def test_pictures_in_rows():
+    gray, rgb = np.zeros((4, 6)), np.full((4, 6, 3), 200, np.uint8)
+    figure = pictures([[("gray", gray), None], [("colour", rgb), ("again", rgb)]], limits=(0.1, 0.9))
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[:4] == ["gray", "", "colour", "again"]
+    assert [label.get_text() for label in figure.axes[-1].get_yticklabels()] == ["far", "near"]
+    with pytest.raises(ValueError, match="nothing to show"):
+        pictures([[None]])

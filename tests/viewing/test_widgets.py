@@ -83,7 +83,9 @@ def words(panel) -> str:
 
 def picture(panel, name: str) -> np.ndarray:
     """A picture as the page gets it."""
-    address = re.search(rf'class="mdlib-{name}"[^>]* src="data:image/\w+;base64,([^"]+)"', panel.gallery.value)
+    address = re.search(
+        rf'class="mdlib-{name}"[^>]* src="data:image/\w+;base64,([^"]+)"', panel.gallery.value
+    )
     return decode(base64.b64decode(address[1]))
 
 
@@ -170,7 +172,9 @@ def test_unfit_pairs_are_told_and_the_panel_goes_on(panels, kind, room):
 
 
 def test_a_photo_of_40_megapixels(panels):
-    photo = np.random.default_rng(0).integers(0, 256, (50, 80, 3), dtype=np.uint8).repeat(100, 0).repeat(100, 1)
+    photo = (
+        np.random.default_rng(0).integers(0, 256, (50, 80, 3), dtype=np.uint8).repeat(100, 0).repeat(100, 1)
+    )
     data = encode_jpeg(photo, 60)
     panel = panels[PredictPanel]
     upload(panel, 0, data, "one.jpg")

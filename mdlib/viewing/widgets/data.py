@@ -100,7 +100,9 @@ class DataPanel(Panel):
         ]
         if placed.depth is not None:
             limits = depth_range(placed.depth)
-            shown.append(Shown("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True))
+            shown.append(
+                Shown("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True)
+            )
         self.show(shown)
         return [(DONE, _told(stage, placed)), *self._notes(stage, placed)]
 
@@ -138,7 +140,9 @@ def _numbered(things: Sequence[Background | Cutout]) -> list[tuple[str, int]]:
 
 
 def _told(stage: Stage, placed: Placed) -> str:
-    words = f"The object is {placed.height_px} px high and covers {(placed.mask > 0.5).mean():.1%} of the picture"
+    words = (
+        f"The object is {placed.height_px} px high and covers {(placed.mask > 0.5).mean():.1%} of the picture"
+    )
     if not np.isfinite(placed.z_m):
         return words + "; its distance is not known, since the place has no depth."
     unit = " m" if stage.is_metric else " (no unit: this depth was guessed)"

@@ -41,7 +41,9 @@ class Chooser:
 
         self.samples = [packaged_scene()] if samples is None else samples
         if len(self.samples) == 0:
-            raise ValueError("there are no samples to choose from: give at least one, or None for the packaged one")
+            raise ValueError(
+                "there are no samples to choose from: give at least one, or None for the packaged one"
+            )
         self.use, self.attempt = use, attempt
         self.own: dict[str, Upload] = {}
         last = len(self.samples) - 1
@@ -56,7 +58,9 @@ class Chooser:
         self.sample.add_class("sample")
         if last == 0:
             self.sample.layout.display = "none"  # nothing to choose
-        self.again = widgets.Button(description="Show the sample", tooltip="Back from own pictures to the sample")
+        self.again = widgets.Button(
+            description="Show the sample", tooltip="Back from own pictures to the sample"
+        )
         self.again.add_class("show-sample")
         self.sample.observe(lambda change: self.take_sample(), "value")
         self.again.on_click(lambda button: self.take_sample())
@@ -79,7 +83,9 @@ class Chooser:
         chosen = self.samples[number]
         sample = scene(self.samples, number) if isinstance(self.samples, SceneDataset) else chosen
         self.own = {}
-        return self.use(Pair(*(sample[k] for k in ("bg_img", "fg_bg_img", "mask", "depth")), f"sample {number}"))
+        return self.use(
+            Pair(*(sample[k] for k in ("bg_img", "fg_bg_img", "mask", "depth")), f"sample {number}")
+        )
 
     def _taker(self, which: str) -> Callable[[bytes, str], list]:
         other, missing = ("fg_bg", "scene with the object") if which == "bg" else ("bg", "empty place")

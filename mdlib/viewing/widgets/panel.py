@@ -92,8 +92,12 @@ class Panel:
     def tell(self, messages: Sequence[tuple[str, str]]) -> None:
         """Show sentences, each of a kind such as WARNING."""
         self.messages = list(messages)
-        lines = (f'<div class="mdlib-{kind}"><b>{kind}:</b> {html.escape(text)}</div>' for kind, text in messages)
-        self.status.value = f'<div class="mdlib-status" role="status" aria-live="polite">{"".join(lines)}</div>'
+        lines = (
+            f'<div class="mdlib-{kind}"><b>{kind}:</b> {html.escape(text)}</div>' for kind, text in messages
+        )
+        self.status.value = (
+            f'<div class="mdlib-status" role="status" aria-live="polite">{"".join(lines)}</div>'
+        )
 
     def show(self, pictures: Sequence[Shown], links: str = "") -> None:
         """Show pictures, and HTML such as links below them."""

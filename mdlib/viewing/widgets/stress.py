@@ -70,7 +70,9 @@ class StressPanel(PairPanel):
         if self.pair.mask is not None:
             return [(DONE, f"IoU {mask_iou(mask, self.pair.mask):.2f} with the true mask.")]
         iou = mask_iou(mask, self.prediction.mask)
-        return [(DONE, f"The true mask is not known; IoU {iou:.2f} with the mask of the undisturbed pictures.")]
+        return [
+            (DONE, f"The true mask is not known; IoU {iou:.2f} with the mask of the undisturbed pictures.")
+        ]
 
     def settings(self) -> str:
         chosen = [f"{LABELS[name]} {one.value} %" for name, one in self.sliders.items() if one.value]

@@ -1,0 +1,87 @@
+"""What the notebooks share."""
+
+import numpy as np
+import pytest
+import torch
+
+from mdlib.loading.dataset import open_dataset
+from mdlib.modeling.networks.base import MaskDepth
+from mdlib.viewing.lessons import (
+    data_folder,
+    lesson_config,
+    ranked,
+    start_command,
+    table,
+    train,
+    trained_run,
+    work_folder,
+)
+from mdlib.viewing.predict import Predictor
+
+
+def test_files_go_below_the_current_folder(monkeypatch, tmp_path):
+    for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert str(work_folder()) == "mdlib-work"
+    assert str(work_folder("mine/lessons")) == "mine/lessons"
+    assert (tmp_path / "mine/lessons").is_dir()
+
+
+def test_data_is_made_once_and_a_given_folder_is_taken_as_it_is(tmp_path, tiny_dataset):
+    assert data_folder(tmp_path, 2, 2, 32, source=str(tiny_dataset)) == tiny_dataset
+    assert not list(tmp_path.iterdir())
+    made = data_folder(tmp_path, 2, 2, 32)
+    assert len(open_dataset(made)) == 8
+    before = {path: path.stat().st_mtime_ns for path in made.iterdir()}
+    assert data_folder(tmp_path, 2, 2, 32) == made
+    assert {path: path.stat().st_mtime_ns for path in made.iterdir()} == before
+    assert data_folder(tmp_path, 2, 2, 32, seed=1) != made
+
+
+def test_a_run_is_trained_once(tmp_path, tiny_dataset, capsys):
+    config = lesson_config(tiny_dataset, tmp_path, 32, steps=2)
+    assert [stage.size for stage in config.all_stages()] == [16, 32]
+    assert trained_run(config) == config.run
+    assert "finished after 2 steps" in capsys.readouterr().out
+    assert trained_run(config) == config.run
+    assert not capsys.readouterr().out
+    assert train(config).step == 2
+
+
+class Marks(torch.nn.Module):
+    """Marks what is brighter in the scene: right for bright objects, wrong for dark ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, bg, fg_bg):
+        return MaskDepth(((fg_bg - bg).mean(1, keepdim=True) - 0.02) * 1000 * self.weight, None)
+
+
+def test_ranked_begins_with_the_worst(tiny_dataset):
+    few = open_dataset(tiny_dataset).split()["new_both"]
+    order = ranked(Predictor(Marks(), "cpu"), few)
+    assert sorted(one.index for one in order) == list(range(len(few)))
+    assert [one.iou for one in order] == sorted(one.iou for one in order)
+    best = order[-1]
+    assert np.array_equal(best.seen[1], few[best.index]["fg_bg"].permute(1, 2, 0).numpy())
+    shaken = ranked(Predictor(Marks(), "cpu"), few, "shift")
+    assert np.mean([one.iou for one in shaken]) < np.mean([one.iou for one in order])
+
+
+def test_a_command_runs_beside_the_notebook():
+    assert start_command("--version").wait() == 0
+    assert start_command("nonsense").wait() == 2
+
+
+def test_table():
+    made = table(["a", "b", "c"], [["x", 1234567, 0.12345], ["y", 2, 12345.6]])
+    assert made == "| a | b | c |\n| --- | ---: | ---: |\n| x | 1,234,567 | 0.123 |\n| y | 2 | 12,346 |"
+    assert made._repr_markdown_() == made
+
+
+@pytest.mark.parametrize("value", [float("nan")])
+def test_a_number_that_is_not_known(value):
+    assert "nan" in table(["a"], [[value]])
