@@ -1,0 +1,278 @@
+"""What each piece of mdnet is worth: the network without it, trained and measured alike.
+
+Every row sees the same samples in the same order with the same settings, and is measured on the same pairs of
+new rooms and new objects. Several data sets are mixed for training and measured apart; those without depth
+teach the mask alone.
+
+    python benchmarks/ablation.py DATA [DATA ...] --runs RUNS --json ablation.json
+    python benchmarks/ablation.py DATA --rows mdnet "no alignment" --seeds 0 1 2
+
+All rows of the first seed come first, then those of the next. Stopped and started again, it goes on where it
+was; the table holds what is done so far.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import common
+import torch
+from equal import Terms, cell, over_seeds, value
+from torch import Tensor, nn
+
+from mdlib.modeling.networks import mdnet
+from mdlib.modeling.networks.base import MASK_PRIOR_LOGIT, conv_bn_relu, init_convs, init_head, upsample
+from mdlib.modeling.registry import create_model
+from mdlib.training.checkpoint import replace_file
+from mdlib.viewing.cost import count_macs
+
+FULL = "mdnet"
+
+
+def no_alignment(model: nn.Module) -> None:
+    model.align = lambda bg, fg_bg: bg
+
+
+def no_correlation(model: nn.Module) -> None:
+    widths = mdnet.ENCODER_WIDTHS
+    model.compare = fresh(nn.ModuleList([mdnet.Compare(width, width, None) for width in widths]))
+
+
+class Correlates(mdnet.Compare):
+    """Without the absolute difference of the features."""
+
+    def __init__(self, width: int, out: int, radius: int | None) -> None:
+        super().__init__(width, out, radius)
+        shifts = 0 if radius is None else (2 * radius + 1) ** 2
+        self.mix = conv_bn_relu(width + shifts, out, kernel=1)
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        similar = () if self.key is None else (self.similarity(bg, fg_bg),)
+        return self.mix(torch.cat([fg_bg, *similar], 1))
+
+    def similarity(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        return mdnet.local_similarity(self.key(fg_bg), self.key(bg), self.radius)
+
+
+def no_difference(model: nn.Module) -> None:
+    # At 1/2 the difference is all there is: there the features of bg themselves take its place.
+    pairs = zip(mdnet.ENCODER_WIDTHS, model.compare, strict=True)
+    model.compare = fresh(nn.ModuleList([Correlates(width, width, old.radius) for width, old in pairs]))
+    model.compare[0] = fresh(nn.ModuleList([SideBySide(mdnet.ENCODER_WIDTHS[0])]))[0]
+
+
+class SideBySide(nn.Module):
+    """Both features, and whatever a 1x1 convolution makes of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = conv_bn_relu(2 * width, width, kernel=1)
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        return self.mix(torch.cat([fg_bg, bg], 1))
+
+
+def side_by_side(model: nn.Module) -> None:
+    model.compare = fresh(nn.ModuleList([SideBySide(width) for width in mdnet.ENCODER_WIDTHS]))
+
+
+class Together(nn.Module):
+    """Six channels go through the encoder at once; nothing is compared."""
+
+    def __init__(self, encoder: nn.ModuleList, context: nn.Module) -> None:
+        super().__init__()
+        width = mdnet.ENCODER_WIDTHS[0]
+        first = nn.Sequential(conv_bn_relu(6, width, stride=2), mdnet.Residual(width))
+        self.encoder, self.context = nn.ModuleList([fresh(first), *encoder[1:]]), context
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> list[Tensor]:
+        both = torch.cat([bg, fg_bg], 1).contiguous(memory_format=torch.channels_last)
+        scales = []
+        for encode in self.encoder:
+            both = encode(both)
+            scales.append(both)
+        scales[-1] = self.context(scales[-1])
+        return scales
+
+
+def early_fusion(model: nn.Module) -> None:
+    together = Together(model.encoder, model.context)
+    del model.encoder, model.compare, model.context
+    model.together = together
+    model.scales = together.forward
+
+
+def no_context(model: nn.Module) -> None:
+    model.context = nn.Identity()
+
+
+class CoarseMask(mdnet.MaskDecoder):
+    """The mask of half the size, enlarged; the pictures themselves are not looked at again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.below, self.edges, self.refine
+        self.head = nn.Conv2d(mdnet.MASK_WIDTHS[2], 1, 3, padding=1)
+
+    def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
+        at2, at4, at8, at16 = scales
+        features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
+        logits = self.head(features)
+        return upsample(logits, logits.new_empty(1, 1, 2 * logits.shape[2], 2 * logits.shape[3])), features
+
+
+def no_refinement(model: nn.Module) -> None:
+    model.mask_decoder = fresh(CoarseMask())
+    init_head(model.mask_decoder.head, MASK_PRIOR_LOGIT)
+
+
+def no_original(model: nn.Module) -> None:
+    # `blocks` holds each of 12 channels at 4 places; the last 3 are the difference to bg as it came.
+    edges = model.mask_decoder.edges
+    kept = torch.ones(12).index_fill(0, torch.arange(9, 12), 0.0).repeat_interleave(4)
+    edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept[:, None, None],))
+
+
+class OneSurface(mdnet.DepthDecoder):
+    """One depth for object and room, without the mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(mdnet.DEPTH_WIDTHS[2], 4, 3, padding=1)
+        self.detail = nn.Conv2d(mdnet.MASK_WIDTHS[-1], 4, 1, bias=False)
+
+    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+        at2, at4, at8, at16 = scales
+        features = self.step2(self.step4(self.step8(self.start(at16), at8), at4), at2)
+        surface = self.head(features) + self.detail(mask_features)
+        return nn.functional.pixel_shuffle(surface, 2).sigmoid()
+
+
+def one_surface(model: nn.Module) -> None:
+    model.depth_decoder = fresh(OneSurface())
+    init_head(model.depth_decoder.head)
+    nn.init.normal_(model.depth_decoder.detail.weight, std=0.01)
+
+
+def no_mask_features(model: nn.Module) -> None:
+    detail = model.depth_decoder.detail
+    detail.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+    detail.requires_grad_(False)
+
+
+class Attached(mdnet.DepthDecoder):
+    """Depth errors teach the mask too."""
+
+    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+        return super().forward(scales, NeverDetached.of(mask_logits), mask_features)
+
+
+class NeverDetached(Tensor):
+    """A tensor whose `detach` does nothing."""
+
+    @classmethod
+    def of(cls, x: Tensor) -> "NeverDetached":
+        return x.as_subclass(cls)
+
+    def detach(self) -> Tensor:
+        return self.as_subclass(Tensor)
+
+
+def attached(model: nn.Module) -> None:
+    model.depth_decoder.__class__ = Attached
+
+
+def fresh(module: nn.Module) -> nn.Module:
+    """The module with first weights as mdnet gives them."""
+    init_convs(module)
+    for part in module.modules():
+        if isinstance(part, mdnet.Residual):
+            nn.init.zeros_(part.body[1].weight)
+    return module
+
+
+# row -> what is done to a fresh mdnet, and settings of its training.
+ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = {
+    FULL: (None, {}),
+    "no alignment": (no_alignment, {}),
+    "no correlation": (no_correlation, {}),
+    "no absolute difference": (no_difference, {}),
+    "features side by side, not compared": (side_by_side, {}),
+    "early fusion, 6 channels": (early_fusion, {}),
+    "no context at 1/32": (no_context, {}),
+    "no refinement at full size": (no_refinement, {}),
+    "refinement without the unaligned bg": (no_original, {}),
+    "one surface of depth": (one_surface, {}),
+    "no mask features for depth": (no_mask_features, {}),
+    "depth errors teach the mask": (attached, {}),
+    "no augmentation": (None, {"augment": 0.0}),
+    "no averaged weights": (None, {"ema": 0.0}),
+    "mask by BCE alone": (None, {"loss": "BCE + L1"}),
+}
+
+
+def build(row: str) -> nn.Module:
+    """The network of a row, with fresh weights."""
+    model, change = create_model("mdnet"), ROWS[row][0]
+    if change:
+        change(model)
+    return model.to(memory_format=torch.channels_last)
+
+
+def markdown(found: Mapping, columns: list, results: Mapping[str, list[dict]]) -> str:
+    """A row per variant; below the first, differences to it within the same seeds."""
+    rows = []
+    for name, one in results.items():
+        seeds, cost = len(one), found["rows"][name]
+        same = results[FULL][:seeds]
+        cells = []
+        for _, column, digits in columns:
+            mean = over_seeds(one, column)
+            if name != FULL and mean and len(same) == seeds:
+                pairs = [value(a, column) - value(b, column) for a, b in zip(one, same, strict=True)]
+                cells.append(f"{mean[0]:.{digits}f} ({sum(pairs) / seeds:+.{digits}f})")
+            else:
+                cells.append(cell(mean, digits, seeds))
+        rows.append([name, f"{cost['parameters']:,}", f"{cost['macs'] / 1e9:.2f}", seeds, *cells])
+    head = ["row", "parameters", "GMAC at 224 px", "seeds", *(title for title, *_ in columns)]
+    return common.table(head, rows)
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("data", type=Path, nargs="+", help="folders of data sets")
+    parser.add_argument("--runs", type=Path, default=Path("ablation"), help="folder for the runs")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--samples", type=int, default=6000, help="samples that each row sees")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--size", type=int, default=112, help="shorter side of the pictures in px")
+    parser.add_argument("--pairs", type=int, default=100, help="frozen pairs per data set and condition")
+    parser.add_argument("--json", type=Path, help="write all numbers here, the table beside it as .md")
+    args = parser.parse_args()
+    rows = [FULL, *(row for row in args.rows if row != FULL)]
+    terms = Terms(args.data, args.runs, args.size, args.batch_size, args.pairs)
+    results: dict[str, list[dict]] = {}
+    costs = {}
+    for seed in args.seeds:
+        for row in rows:
+            name = row.replace("/", " of ").replace(",", "").replace(" ", "-")
+            config = terms.config(name, seed, args.samples, **ROWS[row][1])
+            results.setdefault(row, []).append(terms.result(config, lambda row=row: build(row)))
+            if row not in costs:
+                parameters = results[row][0]["parameters"]
+                costs[row] = {"parameters": parameters, "macs": count_macs(build(row), (224, 224))}
+            found = {**terms.about(), "samples": args.samples, "seeds": args.seeds, "rows": costs}
+            found["results"] = {name: [one["measured"] for one in many] for name, many in results.items()}
+            table = markdown(found, terms.columns(), results)
+            if args.json:
+                args.json.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(args.json, (json.dumps(found, indent=1) + "\n").encode())
+                replace_file(args.json.with_suffix(".md"), (table + "\n").encode())
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
