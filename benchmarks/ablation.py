@@ -42,24 +42,21 @@ def no_correlation(model: nn.Module) -> None:
 class Correlates(mdnet.Compare):
     """Without the absolute difference of the features."""
 
-    def __init__(self, width: int, out: int, radius: int | None) -> None:
-        super().__init__(width, out, radius)
-        shifts = 0 if radius is None else (2 * radius + 1) ** 2
-        self.mix = conv_bn_relu(width + shifts, out, kernel=1)
+    def __init__(self, width: int, radius: int) -> None:
+        super().__init__(width, width, radius)
+        self.mix = conv_bn_relu(width + (2 * radius + 1) ** 2, width, kernel=1)
 
     def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
-        similar = () if self.key is None else (self.similarity(bg, fg_bg),)
-        return self.mix(torch.cat([fg_bg, *similar], 1))
-
-    def similarity(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
-        return mdnet.local_similarity(self.key(fg_bg), self.key(bg), self.radius)
+        similar = mdnet.local_similarity(self.key(fg_bg), self.key(bg), self.radius)
+        return self.mix(torch.cat([fg_bg, similar], 1))
 
 
 def no_difference(model: nn.Module) -> None:
     # At 1/2 the difference is all there is: there the features of bg themselves take its place.
-    pairs = zip(mdnet.ENCODER_WIDTHS, model.compare, strict=True)
-    model.compare = fresh(nn.ModuleList([Correlates(width, width, old.radius) for width, old in pairs]))
-    model.compare[0] = fresh(nn.ModuleList([SideBySide(mdnet.ENCODER_WIDTHS[0])]))[0]
+    first, *others = mdnet.ENCODER_WIDTHS
+    radii = [compare.radius for compare in model.compare[1:]]
+    correlate = [Correlates(width, radius) for width, radius in zip(others, radii, strict=True)]
+    model.compare = fresh(nn.ModuleList([SideBySide(first), *correlate]))
 
 
 class SideBySide(nn.Module):
@@ -130,8 +127,8 @@ def no_refinement(model: nn.Module) -> None:
 def no_original(model: nn.Module) -> None:
     # `blocks` holds each of 12 channels at 4 places; the last 3 are the difference to bg as it came.
     edges = model.mask_decoder.edges
-    kept = torch.ones(12).index_fill(0, torch.arange(9, 12), 0.0).repeat_interleave(4)
-    edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept[:, None, None],))
+    kept = torch.ones(12).index_fill(0, torch.arange(9, 12), 0.0).repeat_interleave(4)[:, None, None]
+    edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept.to(inputs[0]),))
 
 
 class OneSurface(mdnet.DepthDecoder):
@@ -260,12 +257,12 @@ def main() -> None:
         for row in rows:
             name = row.replace("/", " of ").replace(",", "").replace(" ", "-")
             config = terms.config(name, seed, args.samples, **ROWS[row][1])
-            results.setdefault(row, []).append(terms.result(config, lambda row=row: build(row)))
+            one = terms.result(config, lambda row=row: build(row))
+            results.setdefault(row, []).append(one["measured"])
             if row not in costs:
-                parameters = results[row][0]["parameters"]
-                costs[row] = {"parameters": parameters, "macs": count_macs(build(row), (224, 224))}
+                costs[row] = {"parameters": one["parameters"], "macs": count_macs(build(row), (224, 224))}
             found = {**terms.about(), "samples": args.samples, "seeds": args.seeds, "rows": costs}
-            found["results"] = {name: [one["measured"] for one in many] for name, many in results.items()}
+            found["results"] = results
             table = markdown(found, terms.columns(), results)
             if args.json:
                 args.json.parent.mkdir(parents=True, exist_ok=True)

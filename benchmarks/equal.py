@@ -51,7 +51,7 @@ class Terms:
     """What all candidates have in common.
 
     data: folders of data sets, mixed for training, each measured on its own. sets: those measured clean
-    (None = all four); the conditions are always those of new_both.
+    (None = all four); the conditions are those of new_both.
     """
 
     def __init__(
@@ -75,16 +75,15 @@ class Terms:
         """Settings of the candidate `name`, which sees `samples` samples."""
         shared = {"size": self.size, "batch_size": self.batch_size, "checks": 0, "keep": 1, "seed": seed}
         run, steps = self.runs / f"{name}-{seed}", max(1, samples // self.batch_size)
-        return TrainConfig(
-            self.data[0], run, mix=tuple(self.data[1:]), steps=steps, **{**shared, **settings}
-        )
+        return TrainConfig(self.data[0], run, mix=tuple(self.data[1:]), steps=steps, **{**shared, **settings})
 
-    def result(self, config: TrainConfig, build: Callable[[], nn.Module]) -> dict:
+    def result(self, config: TrainConfig, build: Callable[[], nn.Module], on: str = HEADLINE) -> dict:
         """Train and measure a candidate, or read what came out before.
 
-        `build` makes it; its first weights follow from the seed. Ends the program where a signal stopped it.
+        `build` makes it; its first weights follow from the seed. The conditions are those of the set `on`.
+        Ends the program where a signal stopped it.
         """
-        file, terms = config.run / "result.json", {"config": config.as_json(), "pairs": self.pairs}
+        file, terms = config.run / "result.json", {"config": config.as_json(), "pairs": self.pairs, "on": on}
         terms["data"] = {name: dataset.dataset_id for name, dataset in self.datasets.items()}
         if file.exists():
             before = json.loads(file.read_text())
@@ -101,16 +100,18 @@ class Terms:
             sys.exit(STOPPED)
         model.load_state_dict(load_file(config.run / WEIGHTS_NAME))
         result = {"terms": terms, "parameters": sum(p.numel() for p in model.parameters())}
-        result["measured"] = {name: self._measure(model, data) for name, data in self.datasets.items()}
+        result["measured"] = {name: self._measure(model, data, on) for name, data in self.datasets.items()}
         replace_file(file, (json.dumps(result, indent=1) + "\n").encode())
         shutil.rmtree(config.run / "checkpoints", ignore_errors=True)  # up to 300 MB each
         return result
 
-    def _measure(self, model: nn.Module, dataset: SceneDataset) -> dict:
+    def _measure(self, model: nn.Module, dataset: SceneDataset, on: str) -> dict:
+        splits, headline = dataset.split(), on == HEADLINE
         found = evaluate(
             model,
             dataset,
-            sets=self.sets,
+            splits=splits if headline else {on: splits[on]},
+            sets=self.sets if headline else (),
             conditions=(*CONDITIONS, *UNSEEN),
             pairs=self.pairs,
             size=scaled(dataset.size, self.size),
@@ -148,15 +149,15 @@ class Terms:
         return columns
 
 
-def value(result: Mapping, column: tuple[str, str, str]) -> float | None:
-    """One score of a result; None where the network gives none (no depth)."""
+def value(measured: Mapping, column: tuple[str, str, str]) -> float | None:
+    """One score out of what was measured; None where the network gives none (no depth)."""
     dataset, condition, metric = column
-    return result["measured"][dataset]["scores"][condition].get(metric)
+    return measured[dataset]["scores"][condition].get(metric)
 
 
-def over_seeds(results: Sequence[Mapping], column: tuple[str, str, str]) -> tuple[float, float] | None:
+def over_seeds(seeds: Sequence[Mapping], column: tuple[str, str, str]) -> tuple[float, float] | None:
     """Mean and standard deviation (0 for one seed) of a score; None where there is none."""
-    values = [value(result, column) for result in results]
+    values = [value(measured, column) for measured in seeds]
     if None in values:
         return None
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0

@@ -43,8 +43,8 @@ def evaluate(
     new_both (on the last set, where there is no new_both). splits: name -> data set, by default
     dataset.split(split_seed), which must be the seed of the training; seed is that of pairs and disturbances.
     device: by default the model's own. size: (H, W), resizes pictures and truth. slow_pairs: pairs that
-    boundary F and Conn are taken on. rivals: also measure the baselines. process: (rank, number of processes) of torch.distributed; all must call
-    this and all get the same result. The model's mode is left as it was.
+    boundary F and Conn are taken on. rivals: also measure the baselines. process: (rank, number of processes)
+    of torch.distributed; all must call this and all get the same result. The model's mode is left as it was.
     Raises ValueError for unknown names, a set without samples, or a model that answers with nan.
     """
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from mdlib.loading.codec import read_picture
 from mdlib.modeling.modes import evaluation_mode
 from mdlib.modeling.networks.base import MIN_SIZE
-from mdlib.modeling.registry import WEIGHTS_NAME, load_model
+from mdlib.modeling.registry import WEIGHTS_NAME, load_model, packaged_weights
 from mdlib.viewing.grad_cam import grad_cam
 
 Picture = np.ndarray | Image.Image | str | Path
@@ -50,7 +50,7 @@ class Predictor:
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None, max_side: int = MAX_SIDE_PX) -> "Predictor":
-        """Predictor with the network of a run folder or of a saved model folder; see `load_network`."""
+        """Predictor with packaged weights, such as "mdnet", or those of a folder; see `load_network`."""
         return cls(load_network(path), device, max_side)
 
     def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
@@ -89,12 +89,20 @@ class Predictor:
         return (pair[:1], pair[1:]), size
 
 
-def load_network(path: str | Path) -> nn.Module:
-    """The network of a run folder or of a saved model folder, on the CPU and in evaluation mode.
+def load_network(name_or_folder: str | Path) -> nn.Module:
+    """The network of this name that comes with the package, or that of a run folder or saved model folder.
 
-    Raises FileNotFoundError where there is none, or the run is not finished.
+    On the CPU and in evaluation mode. A name goes before a folder of the same name, which can be given as
+    "./mdnet". Raises FileNotFoundError where there is neither, or the run is not finished.
     """
-    path = Path(path)
+    packaged, path = packaged_weights(), Path(name_or_folder)
+    if str(name_or_folder) in packaged:
+        return load_model(packaged[str(name_or_folder)])
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{str(name_or_folder)!r} is neither a folder of a run or saved model nor the name of weights "
+            f"that come with the package, which are: {', '.join(packaged) or 'none'}"
+        )
     if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
         raise FileNotFoundError(
             f"{path} is a run that is not finished, its network was not saved yet: give the same train "
