@@ -5,13 +5,13 @@
     python benchmarks/compare.py DATA --networks mdnet fcn --losses mdnet "BCE + SSIM" --seeds 0 1 2
 
 All candidates are trained by the same recipe (AdamW, cosine, averaged weights, augmentation) on the same
-samples in the same order. Tuning is equal too: of the learning rates in --rates each candidate takes the one
-with the best masks of new objects in rooms it knows (`new_fg`, ten conditions), after --tuning-samples samples
-with another seed. The figures are those of new objects in new rooms.
+samples in the same order. Tuning is equal too: of the learning rates in --rates each takes the one with the
+best masks of new objects in rooms it knows (`new_fg`, ten conditions) after --tuning-samples samples, with
+another seed. The figures are those of new objects in new rooms.
 
 "Equal samples": each sees --samples samples. "Equal time": each sees as many as it can in the time in which
 mdnet sees --samples; how long a step takes is measured with all networks in turns, so a busy machine changes
-nothing. Equal time comes first, for it is cheap. Stopped and started again, it goes on where it was; the files
+little. Equal time comes first, for it is cheap. Stopped and started again, it goes on where it was; the files
 hold what is done so far.
 """
 
@@ -36,7 +36,7 @@ from mdlib.training.checkpoint import replace_file
 REFERENCE, LOSS = networks.REFERENCE, "mdnet"
 SAMPLES, TIME = "equal samples", "equal time"
 TUNING_SEED = 1000
-PARTS = ["latency", "memory"]
+COSTS = ["latency", "memory"]
 TINY = {"size": 64, "samples": 800, "seeds": [0], "pairs": 24, "rates": [2e-3], "rounds": 2}
 
 
@@ -61,9 +61,9 @@ def step_seconds(terms: Terms, names: list[str], rounds: int) -> dict[str, float
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def costs(names: list[str], size: int, rounds: int) -> dict:
+def costs(names: list[str], size: int, rounds: int, parts: list[str]) -> dict:
     """Parameters, multiply-adds, latency and memory of each network."""
-    about = argparse.Namespace(networks=names, size=size, threads=[2], rounds=rounds, parts=PARTS)
+    about = argparse.Namespace(networks=names, size=size, threads=[2], rounds=rounds, parts=parts)
     return networks.measure(about)
 
 
@@ -75,7 +75,8 @@ class Comparison:
         names = list(dict.fromkeys([REFERENCE, *args.networks]))
         timed = terms.runs / f"step_seconds_{terms.size}.json"
         self.seconds = kept(timed, lambda: step_seconds(terms, names, args.rounds))
-        self.costs = kept(terms.runs / "costs.json", lambda: costs(names, args.cost_size, args.rounds))
+        about = names, args.cost_size, args.rounds, args.costs
+        self.costs = kept(terms.runs / f"costs_{args.cost_size}.json", lambda: costs(*about))
         cheap_first = sorted(args.networks, key=self.seconds.get)
         self.candidates = [(name, loss) for name in cheap_first for loss in args.losses]
         self.rates: dict[tuple[str, str], float] = {}
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=112, help="shorter side of the pictures in px")
     parser.add_argument("--pairs", type=int, default=100, help="frozen pairs per data set and condition")
     parser.add_argument("--rounds", type=int, default=5, help="turns when time is measured")
+    parser.add_argument("--costs", nargs="+", choices=COSTS, default=COSTS, help="beside parameters and GMAC")
     parser.add_argument("--cost-size", type=int, default=224, help="size for multiply-adds, latency, memory")
     parser.add_argument("--json", type=Path, help="write all numbers here; .md and .png beside it")
     args = parser.parse_args()

@@ -36,13 +36,13 @@ def how(found: Mapping) -> str:
         f"{name} ({one['samples']:,} samples, {one['id'][:16]})" for name, one in found["data"].items()
     )
     rates = ", ".join(f"{rate:g}" for rate in found["rates"])
-    tuned = (
-        f"the best of {rates} after {found['tuning_samples']:,} samples" if len(found["rates"]) > 1 else rates
-    )
+    if len(found["rates"]) > 1:
+        rates = f"the best of {rates} after {found['tuning_samples']:,} samples"
     machine, versions = found["machine"], found["versions"]
+    seeds = ", ".join(map(str, found["seeds"]))
     return (
-        f"{found['size']} px, batches of {found['batch_size']}; equal samples are {found['samples']:,}, equal "
-        f"time is what mdnet takes for them. Learning rate: {tuned}. Seeds {', '.join(map(str, found['seeds']))}; "
+        f"{found['size']} px, batches of {found['batch_size']}; equal samples: {found['samples']:,}, equal "
+        f"time: what mdnet takes for them. Learning rate: {rates}. Seeds {seeds}; "
         f"{found['pairs']} frozen pairs of `new_both` per data set and condition. Data: {data}. "
         f"{machine['processor']}, {machine['cores']} cores, {machine['device']}; torch {versions['torch']}."
     )
@@ -83,59 +83,52 @@ def mean_of(one: Mapping, data: str, kind: str, name: str) -> float:
 
 def cost_table(found: Mapping) -> str:
     costs, seconds = found["costs"], found["step_seconds"]
-    (latency,) = (ways["as created"] for place, ways in costs["latency"].items() if "thread" in place)
-    rows = [
-        [
-            name,
-            f"{one['parameters']:,}",
-            f"{one['macs'] / 1e9:.2f}",
-            f"{latency[name]['ms']:.0f}",
-            *(
-                f"{costs['memory_mb']['CPU'][name][what] or 0:,.0f}"
-                for what in ("prediction", "training step")
-            ),
-            f"{seconds[name]:.2f}",
-        ]
-        for name, one in costs["networks"].items()
-    ]
     px = f"{costs['size']} px"
-    head = ["network", "parameters", f"GMAC, {px}", f"prediction, {px} (ms)", "memory (MB)"]
-    head += ["memory of a training step (MB)", f"training step, {found['size']} px (s)"]
-    return common.table(head, rows)
+    head = ["network", "parameters", f"GMAC, {px}", f"training step, {found['size']} px (s)"]
+    rows = {
+        name: [name, f"{one['parameters']:,}", f"{one['macs'] / 1e9:.2f}", f"{seconds[name]:.2f}"]
+        for name, one in costs["networks"].items()
+    }
+    if "latency" in costs:
+        head.append(f"prediction, {px} (ms)")
+        for name, milliseconds in latencies(found).items():
+            rows[name].append(f"{milliseconds:.0f}")
+    for what in ("prediction", "training step") if "memory_mb" in costs else ():
+        head.append(f"memory of a {what}, {px} (MB)")
+        for name, one in costs["memory_mb"]["CPU"].items():
+            rows[name].append("–" if one[what] is None else f"{one[what]:,.0f}")
+    return common.table(head, list(rows.values()))
+
+
+def latencies(found: Mapping) -> dict[str, float]:
+    """Milliseconds of a prediction on the CPU."""
+    (place,) = (place for place in found["costs"]["latency"] if "thread" in place)
+    return {name: one["ms"] for name, one in found["costs"]["latency"][place]["as created"].items()}
 
 
 def figure(found: Mapping, columns: Sequence[Column]) -> Figure:
-    """Masks under disturbance, and depth, against the time of a prediction."""
+    """Masks under disturbance, and depth, against the multiply-adds of a prediction."""
     shown = [c for c in columns if c[1][1] == MEAN or c[1][2].endswith("abs_rel")]
-    (latency,) = (
-        ways["as created"] for place, ways in found["costs"]["latency"].items() if "thread" in place
-    )
     panels = Figure(figsize=(5.2 * len(shown), 4.4), dpi=110, facecolor="white", layout="constrained")
+    names = list(found["costs"]["networks"])
     for ax, (title, column, _) in zip(panels.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for results, filled in zip(found["results"].values(), (True, False), strict=True):
             for one in results:
                 score = over_seeds(one["measured"], column)
                 if score is None:
                     continue
-                colour = COLOURS[list(found["costs"]["networks"]).index(one["network"]) % len(COLOURS)]
-                ax.errorbar(
-                    latency[one["network"]]["ms"],
-                    score[0],
-                    yerr=score[1],
-                    fmt="o",
-                    color=colour,
-                    markerfacecolor=colour if filled else "white",
-                    markersize=8,
-                )
+                colour = COLOURS[names.index(one["network"]) % len(COLOURS)]
+                place = found["costs"]["networks"][one["network"]]["macs"] / 1e9, score[0]
+                face = colour if filled else "white"
+                ax.errorbar(*place, yerr=score[1], fmt="o", color=colour, markerfacecolor=face, markersize=8)
                 if filled:
-                    place = (latency[one["network"]]["ms"], score[0])
                     ax.annotate(
                         label(one), place, (8, 4), textcoords="offset points", color=colour, fontsize=9
                     )
         ax.set_xscale("log")
         ax.margins(x=0.25, y=0.1)
         ax.set_title(title, color=INK, fontsize=11)
-        ax.set_xlabel("a prediction on the CPU (ms)", color=INK)
+        ax.set_xlabel(f"GMAC of a prediction at {found['costs']['size']} px", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#eeeeee")
     panels.suptitle("full: equal time    hollow: equal samples", fontsize=9, color=INK)
