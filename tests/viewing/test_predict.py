@@ -38,7 +38,7 @@ def smooth(h: int, w: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(16, 16), (37, 91), (160, 120)])
 def test_answer_has_the_pictures_size_and_values(size):
     bg, fg_bg = noise(0, *size), noise(1, *size)
-    mask, depth = Predictor(ReadsColours())(bg, fg_bg)
+    mask, depth = Predictor(ReadsColours(), min_side=16)(bg, fg_bg)
     assert mask.dtype == depth.dtype == np.float32
     np.testing.assert_allclose(mask, fg_bg[..., 0] / 255, atol=2e-6)
     np.testing.assert_allclose(depth, bg[..., 1] / 255, atol=2e-6)
@@ -52,6 +52,18 @@ def test_large_pictures_are_shrunk_for_the_network_only():
     assert mask.shape == depth.shape == (300, 600)
     np.testing.assert_allclose(mask, img[..., 0] / 255, atol=0.01)
     np.testing.assert_allclose(depth, img[..., 1] / 255, atol=0.02)
+
+
+def test_small_pictures_are_enlarged_for_the_network_only():
+    model = ReadsColours()
+    img = smooth(30, 60)
+    mask, depth = Predictor(model)(img, img)
+    assert model.sizes == [(64, 128)]
+    assert mask.shape == depth.shape == (30, 60)
+    np.testing.assert_allclose(mask, img[..., 0] / 255, atol=0.01)
+    np.testing.assert_allclose(depth, img[..., 1] / 255, atol=0.02)
+    Predictor(model, max_side=100)(img, img)
+    assert model.sizes[-1] == (50, 100)
 
 
 def test_network_never_gets_less_than_its_least_size():
