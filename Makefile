@@ -7,7 +7,7 @@ WORKERS ?= 2
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help env demo picture gallery notebooks badges docs test test-full lint clean
+.PHONY: help env demo picture gallery weights notebooks badges docs test test-full lint clean
 
 help:
 	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
 	@echo "make gallery    the picture of rooms and props in assets/"
+	@echo "make weights    the weights in assets/, from BG=FOLDER FG=FOLDER, data and run in KEEP=FOLDER (hours)"
 	@echo "make notebooks  run the five notebooks and keep what they show (15 minutes)"
 	@echo "make badges     put this repository's address into the Colab badges (or ADDRESS=https://...)"
 	@echo "make docs       the reference of every function, from its docstrings, in build/docs"
@@ -50,6 +51,9 @@ picture: demo
 
 gallery: env
 	@$(PY) benchmarks/gallery.py
+
+weights: env
+	@$(PY) benchmarks/ship_weights.py $(BG) $(FG) --keep $(KEEP)
 
 notebooks: env
 	@$(PY) notebooks/execute.py

@@ -41,7 +41,7 @@ class EvaluateConfig:
     data: Positional[Annotated[Path, arg(metavar="DATA")]]
     """folder of the data set"""
     weights: Path
-    """run folder or saved model folder"""
+    """run folder or saved model folder, or the name of weights that come with the package (mdnet)"""
     json: Path = Path("evaluation.json")
     """file for the result; the same name with .md gets the table"""
     pairs: int | None = None
@@ -62,7 +62,7 @@ class PredictConfig:
     """picture of the empty background"""
     fg_bg: Positional[Annotated[Path, arg(metavar="FG_BG")]]
     """the same scene with something in it, same size"""
-    weights: Path
-    """run folder or saved model folder"""
+    weights: str = "mdnet"
+    """name of weights that come with the package, or run folder or saved model folder"""
     out: Path = Path("prediction")
     """folder for the pictures"""

@@ -6,6 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from mdlib.evaluation.disturb import CONDITIONS
 
 
 @pytest.fixture
@@ -46,3 +50,71 @@ def test_networks(benchmark, tmp_path):
     assert found["networks"]["mdnet"]["parameters"] == 793_588
     assert found["latency"]["1 thread"]["as created"]["mdnet"]["times_reference"] == 1
     assert "| conv2-mask | 76,929 |" in out
+
+
+def test_compare(benchmark, tiny_dataset, tmp_path):
+    few = ("--samples", 8, "--batch-size", 4, "--size", 32, "--pairs", 2, "--seeds", 0, "--rounds", 1)
+    what = ("--networks", "mdnet", "conv2-mask", "--rates", 1e-3, "--costs", "latency", "--cost-size", 32)
+    where = ("--runs", tmp_path / "runs", "--json", tmp_path / "compare.json")
+    out = benchmark("compare.py", tiny_dataset, *few, *what, *where)
+    found = json.loads((tmp_path / "compare.json").read_text())
+    by_samples = {one["network"]: one for one in found["results"]["equal samples"]}
+    by_time = {one["network"]: one for one in found["results"]["equal time"]}
+    assert {one["samples"] for one in by_samples.values()} == {8}
+    seconds = found["step_seconds"]
+    assert by_time["conv2-mask"]["samples"] == round(8 * seconds["mdnet"] / seconds["conv2-mask"])
+    assert by_time["mdnet"] == by_samples["mdnet"]
+    (data,) = (one["data"] for one in by_samples["mdnet"]["measured"])
+    assert set(data["sets"]) == {"train", "new_fg", "new_bg", "new_both"}
+    mean = sum(data["scores"][name]["iou"] for name in CONDITIONS) / len(CONDITIONS)
+    assert data["scores"]["mean of ten"]["iou"] == pytest.approx(mean)
+    assert "abs_rel" in data["scores"]["clean"]
+    assert (tmp_path / "compare.md").read_text() in out
+    with Image.open(tmp_path / "compare.png") as img:
+        assert img.width > 800
+    finished = sorted((tmp_path / "runs").glob("*/result.json"))
+    before = [path.stat().st_mtime_ns for path in finished]
+    assert out.endswith(benchmark("compare.py", tiny_dataset, *few, *what, *where))  # nothing is done twice
+    assert [path.stat().st_mtime_ns for path in finished] == before
+
+
+def test_ablation(benchmark, tiny_dataset, tmp_path):
+    few = (
+        "--samples",
+        8,
+        "--batch-size",
+        4,
+        "--size",
+        32,
+        "--pairs",
+        2,
+        "--rows",
+        "early fusion, 6 channels",
+    )
+    where = ("--runs", tmp_path / "runs", "--json", tmp_path / "ablation.json")
+    out = benchmark("ablation.py", tiny_dataset, *few, *where)
+    found = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(found["results"]) == ["mdnet", "early fusion, 6 channels"]
+    assert found["rows"]["mdnet"]["parameters"] == 793_588
+    assert out.endswith((tmp_path / "ablation.md").read_text())
+
+
+@pytest.mark.slow
+def test_ship_weights(benchmark, office, tmp_path):
+    for kind in ("bg", "fg"):
+        (tmp_path / kind).mkdir()
+        for path in sorted((office / kind).iterdir())[:6]:
+            (tmp_path / kind / path.name).write_bytes(path.read_bytes())
+    few = ("--steps", 4, "--stages", "32:0.5,48:0.5", "--rooms", 6, "--size", 64, "--pairs", 2)
+    keep = ("--keep", tmp_path / "keep", "--weights", tmp_path / "weights", "--results", tmp_path / "results")
+    pictures = (tmp_path / "bg", tmp_path / "fg")
+    assert "## Figures" in benchmark("ship_weights.py", *pictures, *few, *keep)
+    first = load_file(tmp_path / "weights/mdnet.safetensors")
+    about = json.loads((tmp_path / "weights/mdnet.json").read_text())
+    assert (about["name"], about["step"], about["samples_seen"]) == ("mdnet", 4, 64)
+    benchmark("ship_weights.py", *pictures, *few, *keep, "--export", "--finish", 2)
+    second = load_file(tmp_path / "weights/mdnet.safetensors")
+    assert first.keys() == second.keys()
+    assert not all(first[name].equal(second[name]) for name in first)
+    assert "the last 2 of them" in (tmp_path / "weights/mdnet.md").read_text()
+    assert (tmp_path / "results/weights_training.png").stat().st_size > 10_000

@@ -75,6 +75,24 @@ for item in sorted(files("mdlib.assets").iterdir(), key=lambda item: item.name):
     assert lines == [f"{path.name} {path.stat().st_size}" for path in expected]
 
 
+def test_weights_of_the_wheel(installed):
+    code = """
+import numpy as np
+from mdlib import Predictor
+from mdlib.modeling.registry import packaged_weights
+print(packaged_weights()["mdnet"], packaged_weights()["mdnet"].stat().st_size)
+bg = np.full((48, 64, 3), 120, np.uint8)
+fg_bg = bg.copy()
+fg_bg[16:40, 20:44] = (200, 40, 30)
+mask, depth = Predictor.load("mdnet")(bg, fg_bg)
+print((mask[18:38, 22:42] > 0.5).mean(), (mask[:12] > 0.5).mean())
+"""
+    path, size, inside, outside = run_installed(installed, "-c", code).split()
+    assert Path(path).is_relative_to(installed)
+    assert int(size) <= 6e6
+    assert float(inside) > 0.9 and float(outside) < 0.1
+
+
 def test_command_line_of_the_wheel(installed):
     assert "create" in run_installed(installed, "-m", "mdlib", "--help")
 

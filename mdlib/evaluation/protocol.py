@@ -32,6 +32,7 @@ def evaluate(
     device: str | torch.device | None = None,
     size: tuple[int, int] | None = None,
     slow_pairs: int = SLOW_PAIRS,
+    rivals: bool = True,
     progress: bool = False,
     process: tuple[int, int] = (0, 1),
 ) -> dict:
@@ -42,8 +43,8 @@ def evaluate(
     new_both (on the last set, where there is no new_both). splits: name -> data set, by default
     dataset.split(split_seed), which must be the seed of the training; seed is that of pairs and disturbances.
     device: by default the model's own. size: (H, W), resizes pictures and truth. slow_pairs: pairs that
-    boundary F and Conn are taken on. process: (rank, number of processes) of torch.distributed; all must call
-    this and all get the same result. The model's mode is left as it was.
+    boundary F and Conn are taken on. rivals: also measure the baselines. process: (rank, number of processes)
+    of torch.distributed; all must call this and all get the same result. The model's mode is left as it was.
     Raises ValueError for unknown names, a set without samples, or a model that answers with nan.
     """
     started = time.perf_counter()
@@ -70,7 +71,8 @@ def evaluate(
             chosen = splits[name].subset(frozen_pairs(splits[name].bg, splits[name].fg, name, seed, count))
             if not len(chosen):
                 raise ValueError(f"the set {name!r} has no samples: create a data set with more placements")
-            models = {"network": (model, ALL_CONDITIONS)} | _rivals(chosen, splits[name], splits.get("train"))
+            models = {"network": (model, ALL_CONDITIONS)}
+            models |= _rivals(chosen, splits[name], splits.get("train")) if rivals else {}
             done[name, count] = measure(models, chosen, names, setting)
 
     by_condition = {name: done[disturbed][name] for name in conditions}

@@ -1,7 +1,8 @@
 """Networks by name, and weights in folders that say which network they belong to.
 
 A saved model is a folder with `model.safetensors` (the tensors) and `config.json` (name, options, and
-whatever the writer adds, such as the data set it was trained on).
+whatever the writer adds, such as the data set it was trained on). Weights that come with the package are a
+pair of files in its assets/weights: `<name>.safetensors` and `<name>.json`.
 """
 
 from __future__ import annotations
@@ -99,8 +100,17 @@ def _replace(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_model(folder: str | Path) -> nn.Module:
-    """Rebuild a model that `save_model` wrote, on the CPU and in evaluation mode.
+def packaged_weights() -> dict[str, Path]:
+    """Names of the weights that come with the package, and where they lie; `load_model` takes the paths."""
+    package = Path(__file__).resolve().parents[1]
+    # Installed, assets are part of the package; in a checkout they lie beside it.
+    assets = package / "assets" if (package / "assets").is_dir() else package.parent / "assets"
+    return {path.stem: path for path in sorted((assets / "weights").glob("*.safetensors"))}
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Rebuild a model on the CPU and in evaluation mode: from the folder that `save_model` wrote, or from a
+    `.safetensors` file with its `.json` beside it.
 
     Raises FileNotFoundError where a file is missing, ValueError where one is damaged, names an unknown
     network or holds other tensors than this network has.
@@ -108,30 +118,31 @@ def load_model(folder: str | Path) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
-    for name in (CONFIG_NAME, WEIGHTS_NAME):
-        if not (folder / name).is_file():
+    path = Path(path)
+    is_file = path.suffix == ".safetensors"
+    config_path = path.with_suffix(".json") if is_file else path / CONFIG_NAME
+    weights_path = path if is_file else path / WEIGHTS_NAME
+    for file in (config_path, weights_path):
+        if not file.is_file():
             raise FileNotFoundError(
-                f"{folder / name} does not exist; expected a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, "
+                f"{file} does not exist; expected a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, "
                 "as save_model writes it"
             )
     try:
-        config = json.loads((folder / CONFIG_NAME).read_text())
+        config = json.loads(config_path.read_text())
         name, options = config["name"], dict(config["options"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{folder / CONFIG_NAME} is no model description ({error!r}); expected JSON with name and options"
+            f"{config_path} is no model description ({error!r}); expected JSON with name and options"
         ) from error
     try:
         model = create_model(name, **options)
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG_NAME}: {error}") from error
+        raise ValueError(f"{config_path}: {error}") from error
     try:
-        tensors = load_file(folder / WEIGHTS_NAME)
+        tensors = load_file(weights_path)
     except SafetensorError as error:
-        raise ValueError(
-            f"{folder / WEIGHTS_NAME} is damaged ({error}); copy or download it again"
-        ) from error
+        raise ValueError(f"{weights_path} is damaged ({error}); copy or download it again") from error
     expected = model.state_dict()
     wrong = [f"{key} is missing" for key in expected.keys() - tensors.keys()]
     wrong += [f"{key} is unknown" for key in tensors.keys() - expected.keys()]
@@ -142,7 +153,7 @@ def load_model(folder: str | Path) -> nn.Module:
     ]
     if wrong:
         raise ValueError(
-            f"{folder / WEIGHTS_NAME} does not fit {name!r}: {'; '.join(sorted(wrong)[:3])}"
+            f"{weights_path} does not fit {name!r}: {'; '.join(sorted(wrong)[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}; "
             "the weights were saved by another network or version"
         )

@@ -32,7 +32,7 @@ class DrawConfig:
     """
 
     model: str
-    """name of a network (fresh weights), or run folder or saved model folder"""
+    """name of a network (fresh weights where none come with the package), run folder or saved model folder"""
     out: Path = Path("drawing")
     """folder for the drawings"""
     size: int = 224
@@ -106,20 +106,20 @@ def check_size(size: int) -> None:
 
 
 def find_network(name_or_folder: str) -> "nn.Module":
-    """The network of a run folder or a saved model folder, or a fresh one of that name (seed 0).
+    """The network of a run folder or saved model folder, or of a name: packaged weights, else fresh (seed 0).
 
     Raises ValueError that lists the names where it is neither.
     """
     import torch
 
-    from mdlib.modeling.registry import create_model, model_names
+    from mdlib.modeling.registry import create_model, model_names, packaged_weights
     from mdlib.viewing.predict import load_network
 
-    if name_or_folder in model_names():
+    if name_or_folder in model_names() and name_or_folder not in packaged_weights():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return create_model(name_or_folder).eval()
-    if not Path(name_or_folder).is_dir():
+    if name_or_folder not in model_names() and not Path(name_or_folder).is_dir():
         raise ValueError(
             f"{name_or_folder!r} is neither a folder of a run or saved model nor one of the networks "
             f"{', '.join(model_names())}"

@@ -16,12 +16,12 @@ from torch.nn.functional import interpolate
 from mdlib.loading.codec import read_picture
 from mdlib.modeling.modes import evaluation_mode
 from mdlib.modeling.networks.base import MIN_SIZE
-from mdlib.modeling.registry import WEIGHTS_NAME, load_model
+from mdlib.modeling.registry import WEIGHTS_NAME, load_model, packaged_weights
 from mdlib.viewing.grad_cam import grad_cam
 
 Picture = np.ndarray | Image.Image | str | Path
 
-MAX_SIDE_PX = 512
+MIN_SIDE_PX, MAX_SIDE_PX = 128, 512
 
 
 class Prediction(NamedTuple):
@@ -35,22 +35,30 @@ class Predictor:
     """A network that takes pictures of any size and gives back arrays of that size.
 
     A picture whose longer side exceeds `max_side` pixels is shrunk to it before the network, and the result
-    enlarged again (bilinear); smaller pictures are used as they are. More pixels than in training make
+    enlarged again (bilinear): edges are those of the smaller picture. More pixels than in training make
     masks better and depth slightly worse: a network trained at 128 px reached a mask IoU of 0.76 with
     `max_side` 128 and 0.93 with 512, and a depth error of 0.025 and 0.036, on drawn rooms of 512 px.
+    A picture whose longer side is below `min_side` is enlarged to it, and the result shrunk again: at 128
+    instead of 32 px a network trained at 112 and 160 px reached an IoU of 0.82 instead of 0.70 (photographs).
     Deterministic; the network's training mode is not changed.
     """
 
-    def __init__(self, model: nn.Module, device: str | None = None, max_side: int = MAX_SIDE_PX):
+    def __init__(
+        self,
+        model: nn.Module,
+        device: str | None = None,
+        max_side: int = MAX_SIDE_PX,
+        min_side: int = MIN_SIDE_PX,
+    ):
         if max_side < MIN_SIZE:
             raise ValueError(f"max_side is {max_side}, but a network needs at least {MIN_SIZE} pixels")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device)
-        self.max_side = max_side
+        self.min_side, self.max_side = min(min_side, max_side), max_side
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None, max_side: int = MAX_SIDE_PX) -> "Predictor":
-        """Predictor with the network of a run folder or of a saved model folder; see `load_network`."""
+        """Predictor with packaged weights, such as "mdnet", or those of a folder; see `load_network`."""
         return cls(load_network(path), device, max_side)
 
     def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
@@ -82,19 +90,27 @@ class Predictor:
         bg_img, fg_bg_img = as_picture(bg, "bg"), as_picture(fg_bg, "fg_bg")
         _check_sizes(bg_img, fg_bg_img)
         size = bg_img.shape[:2]
-        inner = _inner_size(size, self.max_side)
+        inner = _inner_size(size, self.min_side, self.max_side)
         pair = torch.stack([_to_tensor(bg_img), _to_tensor(fg_bg_img)]).to(self.device)  # (2,3,H,W)
         if inner != size:
             pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
         return (pair[:1], pair[1:]), size
 
 
-def load_network(path: str | Path) -> nn.Module:
-    """The network of a run folder or of a saved model folder, on the CPU and in evaluation mode.
+def load_network(name_or_folder: str | Path) -> nn.Module:
+    """The network of this name that comes with the package, or that of a run folder or saved model folder.
 
-    Raises FileNotFoundError where there is none, or the run is not finished.
+    On the CPU and in evaluation mode. A name goes before a folder of the same name, which can be given as
+    "./mdnet". Raises FileNotFoundError where there is neither, or the run is not finished.
     """
-    path = Path(path)
+    packaged, path = packaged_weights(), Path(name_or_folder)
+    if str(name_or_folder) in packaged:
+        return load_model(packaged[str(name_or_folder)])
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{str(name_or_folder)!r} is neither a folder of a run or saved model nor the name of weights "
+            f"that come with the package, which are: {', '.join(packaged) or 'none'}"
+        )
     if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
         raise FileNotFoundError(
             f"{path} is a run that is not finished, its network was not saved yet: give the same train "
@@ -138,9 +154,9 @@ def _check_sizes(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> None:
         )
 
 
-def _inner_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """The size at which the network runs: same aspect, longer side at most `max_side`."""
-    scale = min(1.0, max_side / max(size))
+def _inner_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[int, int]:
+    """The size at which the network runs: same aspect, longer side from `min_side` to `max_side`."""
+    scale = min(max(max(size), min_side), max_side) / max(size)
     h, w = (max(MIN_SIZE, round(side * scale)) for side in size)
     return h, w
 
@@ -152,5 +168,5 @@ def _to_tensor(img: np.ndarray) -> torch.Tensor:
 def _to_array(result: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     """(1,1,h,w) in [0,1] to (H,W) float32."""
     if result.shape[-2:] != size:
-        result = interpolate(result, size, mode="bilinear", align_corners=False)
+        result = interpolate(result, size, mode="bilinear", antialias=True)
     return result[0, 0].float().clamp(0, 1).cpu().numpy()

@@ -38,7 +38,7 @@ def smooth(h: int, w: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(16, 16), (37, 91), (160, 120)])
 def test_answer_has_the_pictures_size_and_values(size):
     bg, fg_bg = noise(0, *size), noise(1, *size)
-    mask, depth = Predictor(ReadsColours())(bg, fg_bg)
+    mask, depth = Predictor(ReadsColours(), min_side=16)(bg, fg_bg)
     assert mask.dtype == depth.dtype == np.float32
     np.testing.assert_allclose(mask, fg_bg[..., 0] / 255, atol=2e-6)
     np.testing.assert_allclose(depth, bg[..., 1] / 255, atol=2e-6)
@@ -52,6 +52,18 @@ def test_large_pictures_are_shrunk_for_the_network_only():
     assert mask.shape == depth.shape == (300, 600)
     np.testing.assert_allclose(mask, img[..., 0] / 255, atol=0.01)
     np.testing.assert_allclose(depth, img[..., 1] / 255, atol=0.02)
+
+
+def test_small_pictures_are_enlarged_for_the_network_only():
+    model = ReadsColours()
+    img = smooth(30, 60)
+    mask, depth = Predictor(model)(img, img)
+    assert model.sizes == [(64, 128)]
+    assert mask.shape == depth.shape == (30, 60)
+    np.testing.assert_allclose(mask, img[..., 0] / 255, atol=0.01)
+    np.testing.assert_allclose(depth, img[..., 1] / 255, atol=0.02)
+    Predictor(model, max_side=100)(img, img)
+    assert model.sizes[-1] == (50, 100)
 
 
 def test_network_never_gets_less_than_its_least_size():
@@ -115,6 +127,30 @@ def test_saved_model_gives_the_same(tmp_path):
     np.testing.assert_array_equal(mine.depth, loaded.depth)
 
 
+def scene_with_disk(h: int, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A soft pattern, the same with a disk in front of it under other light, and the disk."""
+    small = np.random.default_rng(0).integers(60, 200, (12, 12, 3), dtype=np.uint8)
+    bg = np.asarray(Image.fromarray(small).resize((w, h), Image.Resampling.BICUBIC))
+    y, x = np.mgrid[:h, :w]
+    disk = (x - 0.5 * w) ** 2 + (y - 0.6 * h) ** 2 < (0.25 * min(h, w)) ** 2
+    fg_bg = np.where(disk[..., None], (200, 40, 30), bg)
+    return bg, np.clip(fg_bg * 1.1, 0, 255).astype(np.uint8), disk
+
+
+@pytest.mark.parametrize("size", [(32, 32), (50, 300), (3000, 4000)])
+def test_packaged_weights_find_what_was_added(size):
+    bg, fg_bg, disk = scene_with_disk(*size)
+    mask, depth = Predictor.load("mdnet", "cpu")(bg, fg_bg)
+    assert mask.shape == depth.shape == size
+    found = mask > 0.5
+    assert (found & disk).sum() / (found | disk).sum() > 0.8
+    assert 0 < depth.min() < depth.max() < 1
+    if max(size) < 1000:
+        again = Predictor.load("mdnet", "cpu")(bg, fg_bg)
+        np.testing.assert_array_equal(again.mask, mask)
+        np.testing.assert_array_equal(again.depth, depth)
+
+
 def test_wrong_pictures_are_explained(tmp_path):
     predictor = Predictor(ReadsColours())
     good = noise(0, 20, 30)
@@ -138,3 +174,5 @@ def test_wrong_pictures_are_explained(tmp_path):
 def test_missing_weights_are_explained(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Predictor.load(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="'mdnett' is neither .* which are: mdnet"):
+        Predictor.load("mdnett")

@@ -188,6 +188,7 @@ class MDNet(MaskDepthNet):
         "depth_decoder": ("depth_decoder",),
     }
     cam_layers = {"mask": "mask_decoder.step8", "depth": "depth_decoder.step8"}
+    align = staticmethod(align)
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,16 +217,21 @@ class MDNet(MaskDepthNet):
         self.to(memory_format=torch.channels_last)  # as the features: else each call would rearrange them
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
-        aligned = align(bg, fg_bg)
+        aligned = self.align(bg, fg_bg)
         # Where the alignment failed, the original is the better witness: the last layers see both.
         seen = [2 * fg_bg - 1, 2 * aligned - 1, 2 * (fg_bg - aligned).abs(), 2 * (fg_bg - bg).abs()]
         blocks = unshuffle(torch.cat(seen, 1))  # (B, 4 * 12, H/2, W/2)
+        scales = self.scales(*seen[1::-1])
+        mask_logits, mask_features = self.mask_decoder(scales, blocks)
+        return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))
+
+    def scales(self, bg: Tensor, fg_bg: Tensor) -> list[Tensor]:
+        """What changed between two pictures in [-1, 1], at 1/2, 1/4, 1/8 and 1/16 of their size."""
         # In this memory layout convolutions are fastest.
-        both = torch.cat(seen[1::-1]).contiguous(memory_format=torch.channels_last)
+        both = torch.cat([bg, fg_bg]).contiguous(memory_format=torch.channels_last)
         scales = []
         for encode, compare in zip(self.encoder, self.compare, strict=True):
             both = encode(both)
             scales.append(compare(*halves(both)))
         scales[-1] = self.context(scales[-1])
-        mask_logits, mask_features = self.mask_decoder(scales, blocks)
-        return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))
+        return scales

@@ -1,0 +1,212 @@
+"""The card beside packaged weights: what they were trained on, what they reach, where they fail."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+from matplotlib.figure import Figure
+
+from mdlib.creation.live import open_stored_or_live
+from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
+from mdlib.training.config import TrainConfig
+from mdlib.viewing.figures import INK
+
+# What of the settings a reader needs; folders are those of one machine.
+SETTINGS = ("loss", "batch_size", "optimizer", "schedule", "warmup", "ema", "clip", "augment", "stages")
+CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
+DEPTH = ("abs_rel", "delta1", "rmse_over_std", "order", "edge_f", "object_abs_rel", "object_delta1")
+
+TEXT = """# mdnet: packaged weights
+
+`Predictor.load("mdnet")`, or `python -m mdlib predict BG FG_BG`. {parameters:,} parameters, {megabytes:.1f}
+MB.
+
+**In**: two pictures of the same place from the same spot, without and with something in it. **Out**: a soft
+mask of what was added, and depth as closeness (0.5 m / distance).
+
+## Data
+
+| data set | samples | of them trained on | depth |
+| --- | ---: | ---: | --- |
+{data}
+
+Rooms and objects called drawn are this project's own (`python -m mdlib create --rooms N --props N`), with
+exact depth. The photographs are the first 80 rooms and the first 80 cut-outs of genigarus/DepthMaskDataset
+(folder `data/`, Apache License 2.0); they teach the mask alone. A fifth of all rooms and of all objects, in
+groups of near-duplicates, is held out, of each kind; every figure below is of rooms *and* objects that
+training never saw. No picture of a user is in it. Every sample was mirrored, recoloured, cropped, emptied
+or disturbed at random (mdlib/training/augment.py); the families `homography` and `vignette` were never
+trained on.
+
+## Training
+
+{start}{samples:,} samples seen in {step:,} of {steps:,} planned steps{unfinished}:
+{settings}.
+Averaged weights. The course is `benchmarks/results/weights_training.jsonl` and `.png`. Made by
+
+```bash
+python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP{options}
+```
+
+## Figures
+
+Mask IoU on new photographs with new cut-outs, 160 px, {office_pairs} pairs per condition, beside
+subtraction with the threshold 0.06 and with the best threshold per picture, which no program can know:
+
+{conditions}
+
+Clean pairs: boundary F {boundary_f:.3f}, MAD {mad:.4f}. Pixels marked where nothing was added: {empty:.2%}.
+
+New drawn rooms with new drawn objects, {rooms_size} px, field of view 55 to 65 degrees, {rooms_pairs}
+pairs; mask IoU {rooms_iou:.3f} clean, {rooms_mean:.3f} in the mean of the ten conditions. Depth, z in
+metres, beside the mean depth map of the training set and, on the object, the true depth of the background:
+
+{depth}
+
+The whole tables, with all four sets, checksums and versions: `benchmarks/results/weights_office.md` and
+`weights_rooms.md`.
+
+## Limits
+
+- Both pictures must come from one spot: small shifts, turns and other light are undone, another point of
+  view is not.
+- Depth in metres holds for a field of view of 55 to 65 degrees (most phones, held upright or not, not
+  zoomed). Of other cameras the order of near and far remains. It was taught on drawn rooms alone: outdoors
+  it is a guess.
+- Pictures whose longer side exceeds 512 px are shrunk for the network, and the mask is enlarged again: its
+  edges are those of the smaller picture, not refined at full size.
+- Reflections and hard shadows of what was added are sometimes taken for a part of it; objects in the
+  colours of what is behind them are found in part.
+- Trained on rooms with furniture, people and things; not measured on anything where a mistake would harm
+  somebody.
+
+## Licence
+
+MIT, as the package."""
+
+
+def facts(
+    config: TrainConfig,
+    state: Mapping[str, Any],
+    found: Mapping[str, Mapping],
+    start: Path | None,
+) -> dict[str, Any]:
+    """What the file beside the weights says about them, as JSON."""
+    training = {name: getattr(config, name) for name in SETTINGS}
+    data = {}
+    for path in (config.data, *config.mix):
+        dataset = open_stored_or_live(path)
+        used = len(dataset.split()["train"])
+        kind = dataset.depth_kind
+        data[path.name] = {"id": dataset.dataset_id, "samples": len(dataset), "used": used, "depth": kind}
+    step = state["step"]
+    finished = config.run.name.startswith("finished-")
+    last = int(config.run.name.rsplit("-", 1)[1]) if finished else 0
+    return {
+        "run_id": state["run_id"],
+        "step": step,
+        "samples_seen": step * config.batch_size,
+        "steps_planned": config.steps,
+        "steps_of_finish": last,
+        "start": _about_start(start),
+        "training": training,
+        "data": data,
+        "measured": {name: one["mean_of_ten"]["network"]["iou"] for name, one in found.items()},
+    }
+
+
+def _about_start(run: Path | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    config = json.loads((run / "config.json").read_text())
+    samples = config["step"] * config["training"]["batch_size"]
+    return {"run_id": config["run_id"], "step": config["step"], "samples_seen": samples}
+
+
+def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
+    """The card, as Markdown."""
+    office, rooms = found["office"], found["rooms"]
+    clean, empty = office["sets"]["new_both"]["scores"]["network"], office["conditions"]["empty"]
+    data = [
+        f"| {name} | {one['samples']:,} | {one['used']:,} | {'none' if one['depth'] == 'none' else 'exact'} |"
+        for name, one in about["data"].items()
+    ]
+    last = about["steps_of_finish"]
+    unfinished = "" if about["step"] >= about["steps_planned"] else ", which go on"
+    if last:
+        unfinished = (
+            f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
+        )
+    start = about["start"]
+    if start:
+        seen = start["step"] * start["training"]["batch_size"]
+        start = (
+            f"Began with weights that had seen {seen:,} samples of the photographs alone (README, Results). "
+        )
+    options = " --start RUN" * bool(start) + (
+        " --export" + (f" --finish {last}" if last else "") if unfinished else ""
+    )
+    return TEXT.format(
+        start=start or "",
+        parameters=office["network"]["parameters"],
+        megabytes=4 * office["network"]["parameters"] / 1e6,
+        data="\n".join(data),
+        samples=about["samples_seen"],
+        step=about["step"],
+        steps=about["steps_planned"],
+        unfinished=unfinished,
+        settings=", ".join(f"{name} {value}" for name, value in about["training"].items()),
+        options=options,
+        office_pairs=office["conditions"]["clean"]["pairs"],
+        conditions=conditions(office),
+        boundary_f=clean["boundary_f"],
+        mad=clean["mad"],
+        empty=empty["scores"]["network"]["marked"],
+        rooms_size=rooms["protocol"]["size"][0],
+        rooms_pairs=rooms["sets"]["new_both"]["pairs"],
+        rooms_iou=rooms["sets"]["new_both"]["scores"]["network"]["iou"],
+        rooms_mean=rooms["mean_of_ten"]["network"]["iou"],
+        depth=depth(rooms["sets"]["new_both"]["scores"]),
+    )
+
+
+def conditions(found: Mapping) -> str:
+    """IoU under each condition, of network and baselines."""
+    models = ("network", "subtraction", "best threshold")
+    rows = {name: found["conditions"][name]["scores"] for name in (*CONDITIONS, *UNSEEN)}
+    cells = [[name, *(f"{one[m]['iou']:.3f}" for m in models)] for name, one in rows.items()]
+    means = [f"**{found['mean_of_ten'][model]['iou']:.3f}**" for model in models]
+    cells.insert(len(CONDITIONS), ["**mean of the ten**", *means])
+    return common.table(["condition", "mdnet", *models[1:]], cells)
+
+
+def depth(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Depth of network and baselines."""
+    columns = [*DEPTH, "si_abs_rel"] if "si_abs_rel" in scores["network"] else list(DEPTH)
+    cells = [
+        [name, *(f"{one[metric]:.3f}" if metric in one else "–" for metric in columns)]
+        for name, one in scores.items()
+        if "abs_rel" in one or "object_abs_rel" in one
+    ]
+    return common.table(["", *(metric.replace("_", " ") for metric in columns)], cells)
+
+
+def curve(rows: Sequence[Mapping], batch_size: int = 16) -> Figure:
+    """Scores of the checks against samples seen; a line where the pictures became larger."""
+    figure = Figure(figsize=(12, 3.6), dpi=110, facecolor="white", layout="constrained")
+    checks = [row for row in rows if "scores" in row]
+    steps = [row for row in rows if "stage" in row]
+    borders = [b["step"] for a, b in zip(steps, steps[1:], strict=False) if b["stage"] > a["stage"]]
+    for ax, (name, title) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+        seen = [row for row in checks if name in row["scores"]]
+        x = [row["step"] * batch_size / 1000 for row in seen]
+        ax.plot(x, [row["scores"][name] for row in seen], "o-", color="#0060c0", markersize=4, linewidth=2)
+        for border in borders:
+            ax.axvline(border * batch_size / 1000, color="#b0b0b0", linewidth=1)
+        ax.set_title(title, color=INK, fontsize=11)
+        ax.set_xlabel("thousand samples seen", color=INK)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(color="#e8e8e8")
+    return figure

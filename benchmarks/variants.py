@@ -1,0 +1,202 @@
+"""mdnet with a piece taken away or changed, for ablation.py: ROWS, and how each is made.
+
+The package has no options for what is not used, so everything is done to a fresh network from outside.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mdlib.modeling.networks import mdnet
+from mdlib.modeling.networks.base import MASK_PRIOR_LOGIT, conv_bn_relu, init_convs, init_head, upsample
+from mdlib.modeling.registry import create_model
+
+FULL = "mdnet"
+
+
+def no_alignment(model: nn.Module) -> None:
+    model.align = lambda bg, fg_bg: bg
+
+
+def no_correlation(model: nn.Module) -> None:
+    widths = mdnet.ENCODER_WIDTHS
+    model.compare = fresh(nn.ModuleList([mdnet.Compare(width, width, None) for width in widths]))
+
+
+class Correlates(mdnet.Compare):
+    """Without the absolute difference of the features."""
+
+    def __init__(self, width: int, radius: int) -> None:
+        super().__init__(width, width, radius)
+        self.mix = conv_bn_relu(width + (2 * radius + 1) ** 2, width, kernel=1)
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        similar = mdnet.local_similarity(self.key(fg_bg), self.key(bg), self.radius)
+        return self.mix(torch.cat([fg_bg, similar], 1))
+
+
+def no_difference(model: nn.Module) -> None:
+    # At 1/2 the difference is all there is: there the features of bg themselves take its place.
+    first, *others = mdnet.ENCODER_WIDTHS
+    radii = [compare.radius for compare in model.compare[1:]]
+    correlate = [Correlates(width, radius) for width, radius in zip(others, radii, strict=True)]
+    model.compare = fresh(nn.ModuleList([SideBySide(first), *correlate]))
+
+
+class SideBySide(nn.Module):
+    """Both features, and whatever a 1x1 convolution makes of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = conv_bn_relu(2 * width, width, kernel=1)
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> Tensor:
+        return self.mix(torch.cat([fg_bg, bg], 1))
+
+
+def side_by_side(model: nn.Module) -> None:
+    model.compare = fresh(nn.ModuleList([SideBySide(width) for width in mdnet.ENCODER_WIDTHS]))
+
+
+class Together(nn.Module):
+    """Six channels go through the encoder at once; nothing is compared."""
+
+    def __init__(self, encoder: nn.ModuleList, context: nn.Module) -> None:
+        super().__init__()
+        width = mdnet.ENCODER_WIDTHS[0]
+        first = nn.Sequential(conv_bn_relu(6, width, stride=2), mdnet.Residual(width))
+        self.encoder, self.context = nn.ModuleList([fresh(first), *encoder[1:]]), context
+
+    def forward(self, bg: Tensor, fg_bg: Tensor) -> list[Tensor]:
+        both = torch.cat([bg, fg_bg], 1).contiguous(memory_format=torch.channels_last)
+        scales = []
+        for encode in self.encoder:
+            both = encode(both)
+            scales.append(both)
+        scales[-1] = self.context(scales[-1])
+        return scales
+
+
+def early_fusion(model: nn.Module) -> None:
+    together = Together(model.encoder, model.context)
+    del model.encoder, model.compare, model.context
+    model.together = together
+    model.scales = together.forward
+
+
+def no_context(model: nn.Module) -> None:
+    model.context = nn.Identity()
+
+
+class CoarseMask(mdnet.MaskDecoder):
+    """The mask of half the size, enlarged; the pictures themselves are not looked at again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.below, self.edges, self.refine
+        self.head = nn.Conv2d(mdnet.MASK_WIDTHS[2], 1, 3, padding=1)
+
+    def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
+        at2, at4, at8, at16 = scales
+        features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
+        logits = self.head(features)
+        return upsample(logits, logits.new_empty(1, 1, 2 * logits.shape[2], 2 * logits.shape[3])), features
+
+
+def no_refinement(model: nn.Module) -> None:
+    model.mask_decoder = fresh(CoarseMask())
+    init_head(model.mask_decoder.head, MASK_PRIOR_LOGIT)
+
+
+def no_original(model: nn.Module) -> None:
+    # `blocks` holds each of 12 channels at 4 places; the last 3 are the difference to bg as it came.
+    edges = model.mask_decoder.edges
+    kept = torch.ones(12).index_fill(0, torch.arange(9, 12), 0.0).repeat_interleave(4)[:, None, None]
+    edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept.to(inputs[0]),))
+
+
+class OneSurface(mdnet.DepthDecoder):
+    """One depth for object and room, without the mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(mdnet.DEPTH_WIDTHS[2], 4, 3, padding=1)
+        self.detail = nn.Conv2d(mdnet.MASK_WIDTHS[-1], 4, 1, bias=False)
+
+    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+        at2, at4, at8, at16 = scales
+        features = self.step2(self.step4(self.step8(self.start(at16), at8), at4), at2)
+        surface = self.head(features) + self.detail(mask_features)
+        return nn.functional.pixel_shuffle(surface, 2).sigmoid()
+
+
+def one_surface(model: nn.Module) -> None:
+    model.depth_decoder = fresh(OneSurface())
+    init_head(model.depth_decoder.head)
+    nn.init.normal_(model.depth_decoder.detail.weight, std=0.01)
+
+
+def no_mask_features(model: nn.Module) -> None:
+    detail = model.depth_decoder.detail
+    detail.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+    detail.requires_grad_(False)
+
+
+class Attached(mdnet.DepthDecoder):
+    """Depth errors teach the mask too."""
+
+    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+        return super().forward(scales, NeverDetached.of(mask_logits), mask_features)
+
+
+class NeverDetached(Tensor):
+    """A tensor whose `detach` does nothing."""
+
+    @classmethod
+    def of(cls, x: Tensor) -> "NeverDetached":
+        return x.as_subclass(cls)
+
+    def detach(self) -> Tensor:
+        return self.as_subclass(Tensor)
+
+
+def attached(model: nn.Module) -> None:
+    model.depth_decoder.__class__ = Attached
+
+
+def fresh(module: nn.Module) -> nn.Module:
+    """The module with first weights as mdnet gives them."""
+    init_convs(module)
+    for part in module.modules():
+        if isinstance(part, mdnet.Residual):
+            nn.init.zeros_(part.body[1].weight)
+    return module
+
+
+# row -> what is done to a fresh mdnet, and settings of its training.
+ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = {
+    FULL: (None, {}),
+    "no alignment": (no_alignment, {}),
+    "no correlation": (no_correlation, {}),
+    "no absolute difference": (no_difference, {}),
+    "features side by side, not compared": (side_by_side, {}),
+    "early fusion, 6 channels": (early_fusion, {}),
+    "no context at 1/32": (no_context, {}),
+    "no refinement at full size": (no_refinement, {}),
+    "refinement without the unaligned bg": (no_original, {}),
+    "one surface of depth": (one_surface, {}),
+    "no mask features for depth": (no_mask_features, {}),
+    "depth errors teach the mask": (attached, {}),
+    "no augmentation": (None, {"augment": 0.0}),
+    "no averaged weights": (None, {"ema": 0.0}),
+    "mask by BCE alone": (None, {"loss": "BCE + L1"}),
+}
+
+
+def build(row: str) -> nn.Module:
+    """The network of a row, with fresh weights."""
+    model, change = create_model("mdnet"), ROWS[row][0]
+    if change:
+        change(model)
+    return model.to(memory_format=torch.channels_last)
