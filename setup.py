@@ -35,6 +35,7 @@ extras = {
     "dask": ["dask>=2024.1", "distributed>=2024.1"],
     "remote": ["fsspec>=2023.10"],
     "export": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"],
+    "docs": ["pdoc>=14.0"],
     "bench": ["psutil>=5.9", "webdataset>=0.2.86", "datasets>=2.19", "litdata>=0.2.30"],
 }
 extras["test"] = [

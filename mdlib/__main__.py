@@ -159,7 +159,7 @@ def _summary(arguments: list[str]) -> None:
 def _draw(arguments: list[str]) -> None:
     from mdlib.viewing.commands import DrawConfig, draw_command
 
-    print(draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)))
+    print(*draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)), sep="\n")
 
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
