@@ -48,10 +48,19 @@ def test_where_a_run_is():
         {"mask_bce": 0.4, "total": 0.5},
     ]
     rows = [
-        {"step": 1000 * (i + 1), "epoch": i, "stage": i // 2, "lr": 0.1, "losses": terms,
-         "elapsed_s": 90.0 * i, "samples_per_s": 30.0, "data_wait": 0.02, "memory_mb": {"host": 1500.0, "gpu": None}}
+        {
+            "step": 1000 * (i + 1),
+            "epoch": i,
+            "stage": i // 2,
+            "lr": 0.1,
+            "losses": terms,
+            "elapsed_s": 90.0 * i,
+            "samples_per_s": 30.0,
+            "data_wait": 0.02,
+            "memory_mb": {"host": 1500.0, "gpu": None},
+        }
         for i, terms in enumerate(losses)
-    ]  # fmt: skip
+    ]
     rows.insert(2, {"step": 2000, "scores": {"iou": 0.5}, "elapsed_s": 95.0})
     figure = run_figure("one", rows)
     title = figure.get_suptitle()
