@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.colors import PowerNorm
+    from matplotlib.colors import Normalize
 
 DEPTH_COLOURS = "magma"
 DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
@@ -36,8 +36,8 @@ def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) 
     return np.rint(rgb * 255).astype(np.uint8)
 
 
-def depth_norm(limits: tuple[float, float]) -> "PowerNorm":
-    """Closeness -> place on a colour bar from `limits[0]` to `limits[1]`."""
+def depth_norm(limits: tuple[float, float]) -> "Normalize":
+    """Where closeness lies on the scale of colours from `limits[0]` to `limits[1]`, 0 to 1."""
     from matplotlib.colors import PowerNorm
 
     return PowerNorm(DEPTH_GAMMA, *limits, clip=True)
