@@ -121,7 +121,7 @@ def assert_near(one: Path, other: Path, tolerance: float) -> None:
 
 def test_two_train_as_one(together, alone, tmp_path):
     """mdnet with all its BatchNorms; unequal shares; depth unknown in some samples."""
-    settings = {"steps": 6, "optimizer": "sgd", "lr": 0.02, "checks": 2, "checkpoint_steps": 2}
+    settings = {"steps": 4, "optimizer": "sgd", "lr": 0.02, "checks": 2, "checkpoint_steps": 2}
     team = together("two", **settings)
     _, seen_alone = alone("one", **settings)
     first, second = team.end()
@@ -136,7 +136,7 @@ def test_two_train_as_one(together, alone, tmp_path):
     # The second one looks at nothing but its samples, writes nothing, and says nothing.
     assert first["written"] and not second["written"]
     assert not [what for what, *_ in second["seen"] if what == "check"]
-    assert "is finished after 6 steps" in team.said(0) and "finished" not in team.said(1)
+    assert "is finished after 4 steps" in team.said(0) and "finished" not in team.said(1)
     assert "%|" not in team.said(1)
 
 
@@ -238,7 +238,7 @@ from mdlib.creation.feed import open_feed
 from mdlib.training.trainer import TrainConfig, Trainer, new_model
 
 def train(data, run):
-    config = TrainConfig(data, run, steps=2, size=16, batch_size=4, checks=0, workers=1)
+    config = TrainConfig(data, run, model="conv2-mask", steps=2, size=16, batch_size=4, checks=0, workers=1)
     feed = open_feed([data], threads=1)
     trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
     trainer.fit()
@@ -258,8 +258,9 @@ def test_notebook_launcher(tiny_dataset, tmp_path, repository):
 
 
 def test_the_command_line_with_a_rank_that_is_killed(tiny_dataset, tmp_path, repository, command_line):
-    run, settings = tmp_path / "run", ["--size", "16", "--batch-size", "4", "--checkpoint-steps", "2"]
+    run, settings = tmp_path / "run", ["--size", "16", "--batch-size", "4", "--checkpoint-steps", "9"]
     train = ["train", str(tiny_dataset), "--run", str(run), "--workers", "1", "--checks", "0", *settings]
+    train += ["--model", "conv2-mask"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launch, "-m", "mdlib", "--", *train, "--steps", "100000"]
     with open(tmp_path / "said", "w") as said:
