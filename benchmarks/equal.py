@@ -120,6 +120,7 @@ class Terms:
             sets=self.sets if headline else (),
             conditions=(*CONDITIONS, *UNSEEN),
             pairs=self.pairs,
+            slow_pairs=-(-self.pairs // 4),  # boundary F; connectivity takes longer than the network
             size=scaled(dataset.size, self.size),
             rivals=False,
         )

@@ -133,8 +133,9 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     model.eval()
     rows = [json.loads(line) for line in newest.metrics.decode().splitlines()]
     found = {}
+    few = {"pairs": args.pairs, "slow_pairs": -(-args.pairs // 4)} if args.pairs else {}
     for name in (OFFICE, ROOMS):
-        found[name] = evaluate(model, open_stored_or_live(folders[name]), pairs=args.pairs, progress=True)
+        found[name] = evaluate(model, open_stored_or_live(folders[name]), progress=True, **few)
         replace_file(results / f"weights_{name}.json", (json.dumps(found[name], indent=1) + "\n").encode())
         replace_file(results / f"weights_{name}.md", format_table(found[name]).encode())
     replace_file(results / "weights_training.jsonl", newest.metrics)
