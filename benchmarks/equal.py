@@ -28,6 +28,11 @@ from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
 
 MEAN = "mean of ten"
+# What a result depends on, beside data and pairs; how fast it is trained may change.
+SETTINGS = (
+    "model", "loss", "steps", "batch_size", "size", "optimizer", "lr", "schedule", "warmup", "weight_decay",
+    "clip", "ema", "augment", "seed",
+)  # fmt: skip
 STOPPED = 130
 # (title, condition or set, metric, digits), of masks and of depth, where there is any.
 MASK_COLUMNS = (
@@ -83,7 +88,8 @@ class Terms:
         `build` makes it; its first weights follow from the seed. The conditions are those of the set `on`.
         Ends the program where a signal stopped it.
         """
-        file, terms = config.run / "result.json", {"config": config.as_json(), "pairs": self.pairs, "on": on}
+        file = config.run / "result.json"
+        terms = {name: getattr(config, name) for name in SETTINGS} | {"pairs": self.pairs, "on": on}
         terms["data"] = {name: dataset.dataset_id for name, dataset in self.datasets.items()}
         if file.exists():
             before = json.loads(file.read_text())
@@ -114,6 +120,7 @@ class Terms:
             sets=self.sets if headline else (),
             conditions=(*CONDITIONS, *UNSEEN),
             pairs=self.pairs,
+            slow_pairs=-(-self.pairs // 4),  # boundary F; connectivity takes longer than the network
             size=scaled(dataset.size, self.size),
             rivals=False,
         )

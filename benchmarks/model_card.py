@@ -139,17 +139,13 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         unfinished = (
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
-    start = about["start"]
-    if start:
-        seen = start["step"] * start["training"]["batch_size"]
-        start = (
-            f"Began with weights that had seen {seen:,} samples of the photographs alone (README, Results). "
-        )
-    options = " --start RUN" * bool(start) + (
-        " --export" + (f" --finish {last}" if last else "") if unfinished else ""
+    options = (
+        " --start RUN" * bool(about["start"])
+        + " --export" * bool(unfinished)
+        + f" --finish {last}" * bool(last)
     )
     return TEXT.format(
-        start=start or "",
+        start=began(about),
         parameters=office["network"]["parameters"],
         megabytes=4 * office["network"]["parameters"] / 1e6,
         data="\n".join(data),
@@ -170,6 +166,20 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         rooms_mean=rooms["mean_of_ten"]["network"]["iou"],
         depth=depth(rooms["sets"]["new_both"]["scores"]),
     )
+
+
+def began(about: Mapping[str, Any]) -> str:
+    """What the first weights were, and which of them stayed."""
+    if not about["start"]:
+        return ""
+    seen = about["start"]["samples_seen"]
+    text = f"Began with weights that had seen {seen:,} samples of the photographs alone (README, Results). "
+    kept = {
+        stage.partition("freeze=")[2].partition(":")[0] for stage in about["training"]["stages"].split(",")
+    }
+    if kept != {""}:
+        text += f"Kept as they were there: {', '.join(sorted(kept)).replace('+', ', ')}. "
+    return text
 
 
 def conditions(found: Mapping) -> str:

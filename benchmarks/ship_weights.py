@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import model_card
+from torch import nn
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.feed import open_feed
@@ -132,11 +133,7 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     model.load_state_dict(part(newest.tensors, "average."))
     model.eval()
     rows = [json.loads(line) for line in newest.metrics.decode().splitlines()]
-    found = {}
-    for name in (OFFICE, ROOMS):
-        found[name] = evaluate(model, open_stored_or_live(folders[name]), pairs=args.pairs, progress=True)
-        replace_file(results / f"weights_{name}.json", (json.dumps(found[name], indent=1) + "\n").encode())
-        replace_file(results / f"weights_{name}.md", format_table(found[name]).encode())
+    found = {name: measured(model, newest.state, folders[name], name, args) for name in (OFFICE, ROOMS)}
     replace_file(results / "weights_training.jsonl", newest.metrics)
     about = model_card.facts(config, newest.state, found, args.start)
     model_card.curve(rows).savefig(results / "weights_training.png")
@@ -147,6 +144,18 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
         replace_file(weights / "mdnet.json", (saved / "config.json").read_bytes())
     replace_file(weights / "mdnet.md", card.encode())
     print(card)
+
+
+def measured(model: nn.Module, state: dict, data: Path, name: str, args: argparse.Namespace) -> dict:
+    """The protocol's result, also as files; that of the same weights and pairs is read again."""
+    file, weights = args.results / f"weights_{name}.json", [state["run_id"], state["step"], args.pairs]
+    if file.exists() and (before := json.loads(file.read_text())).get("weights") == weights:
+        return before
+    few = {"pairs": args.pairs, "slow_pairs": -(-args.pairs // 4)} if args.pairs else {}
+    found = evaluate(model, open_stored_or_live(data), progress=True, **few) | {"weights": weights}
+    replace_file(file, (json.dumps(found, indent=1) + "\n").encode())
+    replace_file(file.with_suffix(".md"), format_table(found).encode())
+    return found
 
 
 def main() -> None:

@@ -62,6 +62,10 @@ def test_sample_then_predict(run, tiny_dataset, command_line, tmp_path):
     np.testing.assert_array_equal(depth, np.rint(expected.depth * 65535))
     with Image.open(tmp_path / "prediction/panel.png") as panel:
         assert panel.width > 4 * 64
+    done = command_line("predict", *pair, "--out", tmp_path / "packaged")  # with the weights of the package
+    assert done.code == 0, done.err
+    mask = decode((tmp_path / "packaged/mask.png").read_bytes())
+    np.testing.assert_array_equal(mask, np.rint(Predictor.load("mdnet")(*pair).mask * 255))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
