@@ -1,6 +1,6 @@
 """Draws the two pictures that the panels show when nobody gives them any: assets/sample/.
 
-    python benchmarks/sample.py
+python benchmarks/sample.py
 """
 
 from pathlib import Path

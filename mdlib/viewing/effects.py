@@ -38,7 +38,8 @@ def made_smaller(longest_px: int, *pictures: np.ndarray | None) -> tuple[np.ndar
         return pictures
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     return tuple(
-        x if x is None else np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX)) for x in pictures
+        x if x is None else np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX))
+        for x in pictures
     )
 
 
@@ -155,7 +156,7 @@ def _place(
 
 
 def _spread(values: Tensor, known: Tensor) -> Tensor:
-    """(1,H,W) values with the unknown filled smoothly: averages of ever larger squares, the smallest known."""
+    """(1,H,W) values, the unknown filled with averages of ever larger squares, the smallest that is known."""
     if not known.any():
         return values
     steps = [(values * known, known)]

@@ -9,12 +9,12 @@ import numpy as np
 from mdlib.loading.codec import NEAR_M
 
 FARTHEST_M = 15.0
-EDGE_RATIO = 1.12  # a step in distance this large between neighbours is an edge; its pixels lie on no surface
+EDGE_RATIO = 1.12  # from pixel to pixel; a larger step in distance is an edge, which lies on no surface
 GROUND = 245  # of 255: where nothing is seen
 
 
 class Points(NamedTuple):
-    """xyz (N,3) float32: right, up and ahead of the camera, in metres where the depth is metric; rgb (N,3)."""
+    """xyz (N,3) float32: right, up and ahead of the camera, in metres for metric depth; rgb (N,3) uint8."""
 
     xyz: np.ndarray
     rgb: np.ndarray
@@ -23,8 +23,8 @@ class Points(NamedTuple):
 def point_cloud(img: np.ndarray, depth: np.ndarray, fov_deg: float = 60.0) -> Points:
     """The pixels of a picture (H,W,3) uint8 as points, from their closeness (H,W) and the horizontal view.
 
-    Unknown pixels, those farther than 15 m and those on the edges of things, where depth is a mixture, are left
-    out. Relative depth gives the shape up to an unknown scale.
+    Unknown pixels, those farther than 15 m and those on the edges of things, where depth is a mixture, are
+    left out. Relative depth gives the shape up to an unknown scale.
     """
     h, w = depth.shape
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -33,7 +33,11 @@ def point_cloud(img: np.ndarray, depth: np.ndarray, fov_deg: float = 60.0) -> Po
     padded = np.pad(z, 1, mode="edge")
     around = np.stack([padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]])
     with np.errstate(invalid="ignore"):
-        keep = np.isfinite(z) & (z < FARTHEST_M) & (np.fmax.reduce(around) / np.fmin.reduce(around) < EDGE_RATIO**2)
+        keep = (
+            np.isfinite(z)
+            & (z < FARTHEST_M)
+            & (np.fmax.reduce(around) / np.fmin.reduce(around) < EDGE_RATIO**2)
+        )
     rows, columns = np.nonzero(keep)
     z = z[keep]
     x, y = (columns + 0.5 - w / 2) * z / focal, -(rows + 0.5 - h / 2) * z / focal

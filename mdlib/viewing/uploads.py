@@ -1,4 +1,4 @@
-"""Pictures that people bring along: any file, of any size, told in words what was done with it or is wrong."""
+"""Pictures that people bring along: any file of any size, and in words what was done with it or is wrong."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,9 @@ def read_upload(data: bytes, name: str, longest_px: int = LONGEST_PX) -> Upload:
     if img.mode == "RGBA":
         white = Image.new("RGBA", img.size, "white")
         img, told = Image.alpha_composite(white, img).convert("RGB"), f"{name} is transparent in parts"
-        notes.append(f"{told}: these were made white. A cut-out is not a scene; check that it is the right file.")
+        notes.append(
+            f"{told}: these were made white. A cut-out is not a scene; check that it is the right file."
+        )
     return Upload(np.asarray(img), notes)
 
 
@@ -76,12 +78,16 @@ def fit_pair(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> tuple[np.ndarray, np.
         return bg_img, fg_bg_img, []
     if abs(bg_w * h / (bg_h * w) - 1) > SAME_ASPECT:
         raise ValueError(
-            f"the two pictures differ in size: the empty place has {bg_w} x {bg_h} pixels, the scene {w} x {h}. "
-            f"Take both with the same camera from the same spot, or crop them alike."
+            f"the two pictures differ in size: the empty place has {bg_w} x {bg_h} pixels, the scene "
+            f"{w} x {h}. Take both with the same camera from the same spot, or crop them alike."
         )
     size = (bg_w, bg_h) if bg_w < w else (w, h)
-    note = f"The two pictures differ in size ({bg_w} x {bg_h} and {w} x {h}): the larger one was made smaller."
-    pair = [np.asarray(Image.fromarray(img).resize(size, Image.Resampling.BOX)) for img in (bg_img, fg_bg_img)]
+    note = (
+        f"The two pictures differ in size ({bg_w} x {bg_h} and {w} x {h}): the larger one was made smaller."
+    )
+    pair = [
+        np.asarray(Image.fromarray(img).resize(size, Image.Resampling.BOX)) for img in (bg_img, fg_bg_img)
+    ]
     return pair[0], pair[1], [note]
 
 
@@ -102,7 +108,9 @@ def _opened(data: bytes, name: str, longest_px: int) -> tuple[Image.Image, list[
         small = (max(MIN_SIZE, round(width * scale)), max(MIN_SIZE, round(height * scale)))
         img = img.resize(small, Image.Resampling.BOX)
         megapixels = width * height / 1e6
-        notes.append(f"{name} has {megapixels:.0f} megapixels; it was made smaller, to {small[0]} x {small[1]}.")
+        notes.append(
+            f"{name} has {megapixels:.0f} megapixels; it was made smaller, to {small[0]} x {small[1]}."
+        )
     img = _as_colour(img)
     if img.mode == "RGBA" and img.getextrema()[3][0] == 255:
         img = img.convert("RGB")

@@ -22,9 +22,13 @@ def test_a_good_pair_needs_no_hint(room):
     assert found.edges > 0
 
 
-@pytest.mark.parametrize("name", ["exposure", "jitter", "shift", "rotate", "noise", "jpeg", "blur", "homography"])
+@pytest.mark.parametrize(
+    "name", ["exposure", "jitter", "shift", "rotate", "noise", "jpeg", "blur", "homography"]
+)
 def test_disturbances_of_the_same_place_need_none(room, name):
-    pictures = [torch.from_numpy(room[k].copy()).permute(2, 0, 1)[None] / 255 for k in ("bg_img", "fg_bg_img")]
+    pictures = [
+        torch.from_numpy(room[k].copy()).permute(2, 0, 1)[None] / 255 for k in ("bg_img", "fg_bg_img")
+    ]
     mask = torch.from_numpy(room["mask"])[None, None]
     disturbed = disturb(name, *pictures, mask, [3])
     bg, fg_bg = ((x[0] * 255).round().byte().permute(1, 2, 0).numpy() for x in disturbed)

@@ -38,8 +38,8 @@ class StressPanel(PairPanel):
 
     title = "How much disturbance does it bear?"
     about = (
-        "Each slider goes from nothing to the strongest that the evaluation draws; they add up. The IoU says how "
-        "well the mask agrees with the true one: 1 is perfect, 0 is nothing in common."
+        "Each slider goes from nothing to the strongest that the evaluation draws; they add up. The IoU says "
+        "how well the mask agrees with the true one: 1 is perfect, 0 is nothing in common."
     )
 
     def controls(self) -> list["Widget"]:
@@ -70,7 +70,9 @@ class StressPanel(PairPanel):
         if self.pair.mask is not None:
             return [(DONE, f"IoU {mask_iou(mask, self.pair.mask):.2f} with the true mask.")]
         iou = mask_iou(mask, self.prediction.mask)
-        return [(DONE, f"The true mask is not known; IoU {iou:.2f} with the mask of the undisturbed pictures.")]
+        return [
+            (DONE, f"The true mask is not known; IoU {iou:.2f} with the mask of the undisturbed pictures.")
+        ]
 
     def settings(self) -> str:
         chosen = [f"{LABELS[name]} {one.value} %" for name, one in self.sliders.items() if one.value]

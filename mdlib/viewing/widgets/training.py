@@ -85,7 +85,9 @@ class TrainingPanel(Panel):
     def _run(self) -> None:
         """In a thread of its own: train, while a second one looks at the run."""
         ended = threading.Event()
-        follower = threading.Thread(target=self._follow, args=(ended,), name="training panel's eyes", daemon=True)
+        follower = threading.Thread(
+            target=self._follow, args=(ended,), name="training panel's eyes", daemon=True
+        )
 
         def work() -> list[tuple[str, str]]:
             self.trainer = self.make_trainer()
