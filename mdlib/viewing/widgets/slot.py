@@ -18,15 +18,15 @@ class PictureSlot:
         import ipywidgets as widgets
 
         self.label, self.take, self.attempt = label, take, attempt
-        self.upload = widgets.FileUpload(
-            accept="image/*", multiple=False, description="Upload", tooltip=f"Upload: {label}"
-        )
+        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="Upload")
         self.upload.add_class(f"up-{name}")
         # Not continuous: the path counts when Enter is pressed or the box is left.
         self.path = widgets.Text(
-            placeholder="or a path, then Enter",
+            description="or a path",
+            placeholder="room.jpg, then Enter",
             continuous_update=False,
-            layout=widgets.Layout(width="210px"),
+            style={"description_width": "60px"},
+            layout=widgets.Layout(width="260px"),
         )
         self.path.add_class(f"path-{name}")
         self.camera = Camera(name, label, lambda data: self._got(data, "the camera's picture"))
