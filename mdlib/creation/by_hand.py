@@ -56,11 +56,11 @@ class Stage:
     def place(
         self, x: float, foot: float, scale: float | None = None, flip: bool = False, shadow: bool = False
     ) -> Placed:
-        """The cut-out with the middle of its foot at `x` of the width and its lowest row at `foot` of the height.
+        """The cut-out with the middle of its foot at `x` and its lowest row at `foot`, shares of the picture.
 
-        x, foot: shares of the picture; scale: height over the picture's, None: as its true size and distance
-        demand (0.5 where either is unknown). On a floor that is known, its distance is that of the floor there;
-        above the horizon that of the farthest floor. Elsewhere it is that of the pixel it stands on.
+        scale: its height over the picture's; None: as its true size and distance demand (0.5 where either is
+        unknown). On a floor that is known, its distance is that of the floor there; above the horizon that of
+        the farthest floor. Elsewhere it is that of the pixel it stands on.
         """
         height, width = self.ground.size
         row, column = round(foot * height) - 1, round(x * width)

@@ -34,7 +34,7 @@ def disturb_by(
 ) -> tuple[Tensor, Tensor]:
     """Both pictures under every family of `strengths` (name -> 0 to 1) that is above 0, one after the other.
 
-    bg, fg_bg (B,3,H,W) float in [0, 1], mask (B,1,H,W), the true coverage. Returns (bg, fg_bg); deterministic.
+    bg, fg_bg (B,3,H,W) float in [0, 1], mask (B,1,H,W), the true coverage; returns (bg, fg_bg), always alike.
     Raises ValueError for an unknown name or a strength outside of 0 to 1.
     """
     for name, strength in strengths.items():

@@ -156,7 +156,7 @@ def _place(
 
 
 def _spread(values: Tensor, known: Tensor) -> Tensor:
-    """(1,H,W) values with the unknown filled smoothly: averages of ever larger squares, the smallest known."""
+    """(1,H,W) values, the unknown filled with averages of ever larger squares, the smallest that is known."""
     if not known.any():
         return values
     steps = [(values * known, known)]

@@ -9,12 +9,12 @@ import numpy as np
 from mdlib.loading.codec import NEAR_M
 
 FARTHEST_M = 15.0
-EDGE_RATIO = 1.12  # a step in distance this large between neighbours is an edge; its pixels lie on no surface
+EDGE_RATIO = 1.12  # from pixel to pixel; a larger step in distance is an edge, which lies on no surface
 GROUND = 245  # of 255: where nothing is seen
 
 
 class Points(NamedTuple):
-    """xyz (N,3) float32: right, up and ahead of the camera, in metres where the depth is metric; rgb (N,3)."""
+    """xyz (N,3) float32: right, up and ahead of the camera, in metres for metric depth; rgb (N,3) uint8."""
 
     xyz: np.ndarray
     rgb: np.ndarray
@@ -23,8 +23,8 @@ class Points(NamedTuple):
 def point_cloud(img: np.ndarray, depth: np.ndarray, fov_deg: float = 60.0) -> Points:
     """The pixels of a picture (H,W,3) uint8 as points, from their closeness (H,W) and the horizontal view.
 
-    Unknown pixels, those farther than 15 m and those on the edges of things, where depth is a mixture, are left
-    out. Relative depth gives the shape up to an unknown scale.
+    Unknown pixels, those farther than 15 m and those on the edges of things, where depth is a mixture, are
+    left out. Relative depth gives the shape up to an unknown scale.
     """
     h, w = depth.shape
     with np.errstate(divide="ignore", invalid="ignore"):

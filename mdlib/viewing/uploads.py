@@ -1,4 +1,4 @@
-"""Pictures that people bring along: any file, of any size, told in words what was done with it or is wrong."""
+"""Pictures that people bring along: any file of any size, and in words what was done with it or is wrong."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -78,8 +78,8 @@ def fit_pair(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> tuple[np.ndarray, np.
         return bg_img, fg_bg_img, []
     if abs(bg_w * h / (bg_h * w) - 1) > SAME_ASPECT:
         raise ValueError(
-            f"the two pictures differ in size: the empty place has {bg_w} x {bg_h} pixels, the scene {w} x {h}. "
-            f"Take both with the same camera from the same spot, or crop them alike."
+            f"the two pictures differ in size: the empty place has {bg_w} x {bg_h} pixels, the scene "
+            f"{w} x {h}. Take both with the same camera from the same spot, or crop them alike."
         )
     size = (bg_w, bg_h) if bg_w < w else (w, h)
     note = (

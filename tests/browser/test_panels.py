@@ -50,7 +50,7 @@ def wait_for_words(page, panel: str, words: str) -> None:
 
 def wait_for_change(page, panel: str, name: str, before: str) -> None:
     page.wait_for_function(
-        "([where, before]) => { const img = document.querySelector(where); return img && img.src !== before; }",
+        "([where, before]) => ![before, undefined].includes(document.querySelector(where)?.src)",
         arg=[f".{panel} img.mdlib-{name}", before],
     )
 

@@ -161,6 +161,13 @@ def test_unfit_pairs_are_told_and_the_panel_goes_on(panels, kind, room):
 
     bring(fg_bg, bg)
     assert kinds(panel) == [WARNING, DONE] and "swapped" in words(panel)
+    panel.chooser.swap.click()
+    assert kinds(panel) == [DONE]
+    assert [slot.name for slot in panel.chooser.slots] == ["second.png", "first.png"]
+    np.testing.assert_array_equal(panel.pair.bg_img, bg)
+    panel.chooser.again.click()
+    panel.chooser.swap.click()
+    assert kinds(panel) == [NOTE] and "nothing to swap" in words(panel)
     bring(bg, np.rot90(fg_bg))
     assert kinds(panel) == [WARNING, DONE] and "different places" in words(panel)
     bring(bg, fg_bg[:-20])
@@ -297,7 +304,9 @@ def test_data_moves_scales_and_mirrors(data_panel):
     panel.x.value = 20
     assert (picture(panel, "mask") != low[0]).any() and (picture(panel, "depth") != low[2]).any()
     before = picture(panel, "mask").mean()
+    panel.true_size.value = True
     panel.scale.value = 60
+    assert not panel.true_size.value
     assert picture(panel, "mask").mean() > 2 * before
     panel.flip.value, panel.background.value, panel.cutout.value = True, 1, 1
     assert kinds(panel)[0] == DONE

@@ -16,7 +16,8 @@ const box = this.closest('.mdlib-panel').querySelector('.CLASS textarea');
 if (!navigator.mediaDevices) { say('no camera: the page is not https or localhost'); return; }
 if (!this.video) {
   say('starting ...');
-  navigator.mediaDevices.getUserMedia({video: {width: {ideal: 1280}, facingMode: 'environment'}}).then((s) => {
+  const wish = {width: {ideal: 1280}, facingMode: 'environment'};
+  navigator.mediaDevices.getUserMedia({video: wish}).then((s) => {
     const v = document.createElement('video');
     v.srcObject = s; v.muted = true; v.playsInline = true; v.style.width = '220px';
     this.parentElement.appendChild(v); this.video = v;
@@ -43,7 +44,7 @@ class Camera:
         self.taken = taken
         script = " ".join(_SCRIPT.replace("CLASS", f"cam-{name}").split())
         button = widgets.HTML(
-            f'<span class="cam-row"><button type="button" class="jupyter-button widget-button cam-button-{name}" '
+            f'<span><button type="button" class="jupyter-button widget-button cam-button-{name}" '
             f'aria-label="Camera: {label}" onclick="(function () {{ {script} }}).call(this)">Camera</button>'
             f'<span role="status"></span></span>'
         )

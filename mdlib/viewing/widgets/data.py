@@ -19,8 +19,8 @@ CUTOUT_PX = 512
 class DataPanel(Panel):
     """`DataPanel(backgrounds=None, cutouts=None)`: how a sample comes about.
 
-    Lists of creation.sources.Background (all of one kind, metric or not) and Cutout; None: two drawn rooms and
-    three drawn things (a few seconds). Controls: `background`, `cutout` (numbers), `x`, `foot`, `scale` (in
+    Lists of creation.sources.Background and Cutout; None: two drawn rooms and three drawn things, which takes
+    a few seconds. Controls: `background`, `cutout` (numbers), `x`, `foot`, `scale` (in
     per cent), `true_size`, `flip`, `shadow`.
     """
 
@@ -61,6 +61,7 @@ class DataPanel(Panel):
         )
         for control in self.controls:
             control.observe(self.redraw, "value")
+        self.scale.observe(self._sized, "value")
         slots = [
             PictureSlot("Empty place", "data-bg", self._take_background, self.attempt),
             PictureSlot("Cut-out (PNG with transparency)", "data-fg", self._take_cutout, self.attempt),
@@ -79,6 +80,10 @@ class DataPanel(Panel):
     def redraw(self, *change: object) -> None:
         """Compose and show what the controls say."""
         self.attempt(self._draw, "composing ...")
+
+    def _sized(self, change: dict) -> None:
+        """Who moves the height does not want the true one."""
+        self.true_size.value = False
 
     def settings(self) -> str:
         names = self.background.label, self.cutout.label

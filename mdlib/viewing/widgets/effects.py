@@ -10,7 +10,7 @@ from mdlib.viewing.scenes import scene
 from mdlib.viewing.uploads import read_upload
 from mdlib.viewing.widgets.gallery import Shown, file_link, png_bytes
 from mdlib.viewing.widgets.pair_panel import PairPanel
-from mdlib.viewing.widgets.panel import DONE, NOTE, row, slider
+from mdlib.viewing.widgets.panel import DONE, NOTE, heading, row, slider
 from mdlib.viewing.widgets.slot import PictureSlot
 
 if TYPE_CHECKING:
@@ -42,18 +42,16 @@ class EffectsPanel(PairPanel):
         import ipywidgets as widgets
 
         self.new_background: np.ndarray | None = None
-        self.effect = widgets.Dropdown(
-            options=EFFECTS, value=BLUR, description="Effect", layout={"width": "300px"}
-        )
+        self.effect = widgets.Dropdown(options=EFFECTS, value=BLUR, layout={"width": "220px"})
         self.effect.add_class("effect")
-        self.strength = slider("Strength", 60, 0, 100, "effect-strength")
-        self.turn = slider("Camera goes around", 25, -60, 60, "effect-turn", "°")
+        self.strength = slider("Strength", 80, 0, 100, "effect-strength")
+        self.turn = slider("Seen from", 25, -60, 60, "effect-turn", "°")
         self.slot = PictureSlot("New background", "new-bg", self._take_background, self.attempt)
         self.effect.observe(self._chosen, "value")
         self.strength.observe(self.redraw, "value")
         self.turn.observe(self.redraw, "value")
         self._lay_out()
-        return [row(self.effect, self.strength, self.turn), self.slot.widget]
+        return [heading("Effect"), row(self.effect, self.strength, self.turn), self.slot.widget]
 
     def draw(self) -> list[tuple[str, str]]:
         """Show the scene and the chosen effect on it, with a link to save it."""

@@ -21,9 +21,10 @@ COLUMNS = 5
 class Shown(NamedTuple):
     """A picture with its caption.
 
-    name: a word by which a page finds it; img: (H,W,3) uint8 in colour, (H,W) float 0 to 1 in gray, or (h,w,4)
-    uint8 with alpha; depth: it has the colours of depth, so that near and far are told below it; encoded: the
-    kind and bytes of a file that browsers get instead, such as ("gif", ...); wide: it needs the whole width.
+    name: a word by which a page finds it; img: (H,W,3) uint8 in colour, (H,W) float 0 to 1 in gray, or
+    (H,W,4) uint8 with alpha; depth: it has the colours of depth, so that near and far are told below it;
+    encoded: the kind and bytes of a file that browsers get instead, such as ("gif", ...); wide: it has more
+    to read than others.
     """
 
     name: str
@@ -48,7 +49,8 @@ def to_html(pictures: Sequence[Shown]) -> str:
     # Two and four fill a narrow page in pairs, other numbers in threes; a wide page takes up to six in a row.
     wide = any(picture.wide for picture in pictures)
     least_px = 470 if wide else 225 if len(pictures) in (2, 4) else 176
-    return f'<div class="mdlib-gallery" style="--least: {least_px}px">{"".join(figures)}</div>'
+    style = f"--least: {least_px}px; max-width: {(734 if wide else 354) * len(pictures)}px"
+    return f'<div class="mdlib-gallery" style="{style}">{"".join(figures)}</div>'
 
 
 def data_url(picture: Shown) -> str:

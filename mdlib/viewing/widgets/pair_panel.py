@@ -62,6 +62,9 @@ class Chooser:
             description="Show the sample", tooltip="Back from own pictures to the sample"
         )
         self.again.add_class("show-sample")
+        self.swap = widgets.Button(description="Swap the two", tooltip="The empty place is the other one")
+        self.swap.add_class("swap")
+        self.swap.on_click(lambda button: self.attempt(self._swap, "swapping ..."))
         self.sample.observe(lambda change: self.take_sample(), "value")
         self.again.on_click(lambda button: self.take_sample())
         self.slots = [
@@ -71,7 +74,7 @@ class Chooser:
         self.widgets = [
             row(self.sample, self.again),
             heading("Or two pictures of yours, from the same spot, without and with the object:"),
-            row(*(slot.widget for slot in self.slots)),
+            row(*(slot.widget for slot in self.slots), self.swap),
         ]
 
     def take_sample(self) -> None:
@@ -83,6 +86,8 @@ class Chooser:
         chosen = self.samples[number]
         sample = scene(self.samples, number) if isinstance(self.samples, SceneDataset) else chosen
         self.own = {}
+        for slot in self.slots:
+            slot.name_it("")
         return self.use(
             Pair(*(sample[k] for k in ("bg_img", "fg_bg_img", "mask", "depth")), f"sample {number}")
         )
@@ -97,6 +102,16 @@ class Chooser:
             return self._use_own()
 
         return take
+
+    def _swap(self) -> list:
+        if len(self.own) < 2:
+            return [(NOTE, "There is nothing to swap: bring two pictures of yours first.")]
+        self.own = {"bg": self.own["fg_bg"], "fg_bg": self.own["bg"]}
+        bg_slot, scene_slot = self.slots
+        names = [slot.name for slot in self.slots]
+        bg_slot.name_it(names[1])
+        scene_slot.name_it(names[0])
+        return self._use_own()
 
     def _use_own(self) -> list:
         bg, fg_bg = self.own["bg"], self.own["fg_bg"]

@@ -31,15 +31,17 @@ STYLE = """<style>
 .mdlib-Note {background: #eef2f5; border-color: #71808c !important}
 .mdlib-Warning {background: #fff1dc; border-color: #d06a00 !important}
 .mdlib-Problem {background: #fbe6e4; border-color: #a01818 !important}
-.mdlib-gallery {display: grid; gap: 12px 14px; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr))}
+.mdlib-gallery {display: grid; gap: 12px 14px;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr))}
 .mdlib-gallery figure {max-width: 340px; margin: 0}
 .mdlib-gallery figure.mdlib-wide {max-width: 720px}
 .mdlib-gallery img {width: 100%; display: block; border-radius: 4px}
 .mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-bottom: 3px}
-.mdlib-legend {display: flex; gap: 6px; padding-top: 2px; align-items: center; font-size: 12px; line-height: 1.6}
+.mdlib-legend {display: flex; gap: 6px; padding-top: 2px; align-items: center;
+  font-size: 12px; line-height: 1.6}
 .mdlib-legend i {flex: 1; height: 9px; border-radius: 2px}
 .mdlib-busy .mdlib-gallery {opacity: 0.45}
-.mdlib-download {margin-right: 14px}
+.mdlib-download {margin-right: 14px; text-decoration: underline}
 .mdlib-panel button:focus-visible, .mdlib-panel a:focus-visible, .mdlib-panel input:focus-visible,
 .mdlib-panel [role=slider]:focus-visible, .mdlib-panel select:focus-visible
   {outline: 3px solid #0060c0; outline-offset: 1px}
@@ -139,8 +141,8 @@ def slider(label: str, value: int, low: int, high: int, name: str, unit: str = "
         min=low,
         max=high,
         description=label + (f" ({unit.strip()})" if unit.strip() else ""),
-        style={"description_width": "130px"},
-        layout=widgets.Layout(width="340px", max_width="100%"),
+        style={"description_width": "125px"},
+        layout=widgets.Layout(width="370px", max_width="100%"),
     )
     made.add_class(name)
     return made

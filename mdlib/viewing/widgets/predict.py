@@ -13,7 +13,7 @@ from mdlib.viewing.widgets.panel import DONE
 class PredictPanel(PairPanel):
     """`PredictPanel(predictor, samples=None)`: choose a sample or bring two pictures, see what was added.
 
-    samples: a SceneDataset or a list of dicts as `viewing.scenes.scene` gives them; None takes the packaged one.
+    samples: a SceneDataset or a list of dicts as `viewing.scenes.scene` gives; None is the packaged one.
     """
 
     title = "What was added, and how near is it?"

@@ -17,27 +17,28 @@ class PictureSlot:
     def __init__(self, label: str, name: str, take: Callable[[bytes, str], list], attempt: Callable):
         import ipywidgets as widgets
 
-        self.take, self.attempt = take, attempt
-        self.upload = widgets.FileUpload(
-            accept="image/*", multiple=False, description="Upload", tooltip=f"Upload: {label}"
-        )
+        self.label, self.take, self.attempt = label, take, attempt
+        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="Upload")
         self.upload.add_class(f"up-{name}")
         # Not continuous: the path counts when Enter is pressed or the box is left.
         self.path = widgets.Text(
-            placeholder="or a path, then Enter",
+            description="or a path",
+            placeholder="room.jpg, then Enter",
             continuous_update=False,
-            layout=widgets.Layout(width="210px"),
+            style={"description_width": "60px"},
+            layout=widgets.Layout(width="260px"),
         )
         self.path.add_class(f"path-{name}")
         self.camera = Camera(name, label, lambda data: self._got(data, "the camera's picture"))
-        title = widgets.HTML(f"<b>{html.escape(label)}</b>", layout=widgets.Layout(min_width="150px"))
+        self.title = widgets.HTML()
+        self.name_it("")
         self.upload.observe(self._uploaded, "value")
         self.path.observe(self._named, "value")
         controls = widgets.HBox(
             [self.upload, self.path, *self.camera.widgets],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
         )
-        self.widget = widgets.VBox([title, controls], layout=widgets.Layout(max_width="100%"))
+        self.widget = widgets.VBox([self.title, controls], layout=widgets.Layout(max_width="100%"))
 
     def _uploaded(self, change: dict) -> None:
         files = uploaded_files(change["new"])
@@ -51,14 +52,24 @@ class PictureSlot:
     def _named(self, change: dict) -> None:
         path = change["new"].strip().strip("\"'")
         if path:
-            self.attempt(lambda: self.take(file_bytes(path), path), f"reading {path} ...")
+            self._try(lambda: self.take(file_bytes(path), path), path)
 
     def _got(self, data: bytes, name: str) -> None:
-        self.attempt(lambda: self.take(data, name), f"reading {name} ...")
+        self._try(lambda: self.take(data, name), name)
+
+    def _try(self, work: Callable[[], list], name: str) -> None:
+        if self.attempt(work, f"reading {name} ..."):
+            self.name_it(name)
+
+    def name_it(self, name: str) -> None:
+        """Say which picture is in here; "" for none."""
+        self.name = name
+        told = f": {html.escape(name)}" if name else ""
+        self.title.value = f"<b>{html.escape(self.label)}</b>{told}"
 
 
 def uploaded_files(value: tuple | dict) -> list[tuple[str, bytes]]:
-    """(name, content) of the files in FileUpload.value: a tuple of dicts in ipywidgets 8, a dict by name in 7."""
+    """(name, content) of the files in FileUpload.value, a dict by name in ipywidgets 7, a tuple in 8."""
     if isinstance(value, dict):
         return [(name, bytes(file["content"])) for name, file in value.items()]
     return [(file["name"], bytes(file["content"])) for file in value]

@@ -38,8 +38,8 @@ class StressPanel(PairPanel):
 
     title = "How much disturbance does it bear?"
     about = (
-        "Each slider goes from nothing to the strongest that the evaluation draws; they add up. The IoU says how "
-        "well the mask agrees with the true one: 1 is perfect, 0 is nothing in common."
+        "Each slider goes from nothing to the strongest that the evaluation draws; they add up. The IoU says "
+        "how well the mask agrees with the true one: 1 is perfect, 0 is nothing in common."
     )
 
     def controls(self) -> list["Widget"]:
