@@ -25,7 +25,7 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 3600  # of a cell
-JPEG_QUALITY = 80
+WIDEST_PX, JPEG_QUALITY = 920, 78
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in memory: another one in each run
 
@@ -90,23 +90,27 @@ def _tidy_output(output: NotebookNode) -> NotebookNode | None:
     data = output.get("data", {})
     if WIDGET in data:
         return None
-    if "image/png" in data:
-        _recode(data)
+    for kind in {"image/png", "image/jpeg"} & set(data):
+        _recode(data, kind)
     if any(kind != "text/plain" for kind in data):
         data.pop("text/plain", None)  # such as <Figure size 640x480>
     output.metadata = NotebookNode()
     return output
 
 
-def _recode(data: NotebookNode) -> None:
-    """Photographs as JPEG; drawings, which have few colours, as PNG."""
-    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as opened:
+def _recode(data: NotebookNode, kind: str) -> None:
+    """No wider than a page; photographs as JPEG, drawings, which have few colours, as PNG."""
+    with Image.open(io.BytesIO(base64.b64decode(data[kind]))) as opened:
         img = opened.convert("RGB")
+    if kind == "image/jpeg" and img.width <= WIDEST_PX:
+        return
+    if img.width > WIDEST_PX:
+        img = img.resize((WIDEST_PX, round(img.height * WIDEST_PX / img.width)), Image.Resampling.LANCZOS)
     jpeg, png = io.BytesIO(), io.BytesIO()
     img.save(jpeg, "JPEG", quality=JPEG_QUALITY, optimize=True)
     img.quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
     drawing = 2 * png.tell() < jpeg.tell()
-    del data["image/png"]
+    del data[kind]
     kind, kept = ("image/png", png) if drawing else ("image/jpeg", jpeg)
     data[kind] = base64.b64encode(kept.getvalue()).decode()
 
