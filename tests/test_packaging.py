@@ -16,7 +16,7 @@ COLAB = {
     "ipywidgets": "7.7.1", "gdown": "5.2.2", "accelerate": "1.14.0", "torchsummary": "1.5.1",
     "transformers": "5.15.0", "ipython": "7.34.0",
 }  # fmt: skip
-EXTRAS = {"notebooks", "train", "teacher", "dask", "remote", "export", "bench", "test"}
+EXTRAS = {"notebooks", "train", "teacher", "dask", "remote", "export", "bench", "docs", "test"}
 
 
 @pytest.fixture(scope="module")

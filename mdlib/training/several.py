@@ -23,7 +23,6 @@ are told. Whatever ends a run is agreed on, so that all end at the same step. A 
 by the others at their next message.
 """
 
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
@@ -98,10 +97,11 @@ class Team:
             dist.all_reduce(largest, dist.ReduceOp.MAX, self._talk)
         return largest.item()
 
-    def signal(self, name: str | None) -> str | None:
-        """The name of a signal that any of the processes got."""
-        number = int(self.latest(signal.Signals[name] if name else 0))
-        return signal.Signals(number).name if number else None
+    def asked(self, name: str | None) -> str | None:
+        """Who or what asked this process to stop, or the first of the others that was; None for nobody."""
+        if self.size == 1 or not self.latest(name is not None):
+            return name
+        return next(filter(None, self.all_of(name)))
 
     def divide(self, loader: Any, batch_size: int, parts: int) -> None:
         """Let the loader give the share of this process of every batch.

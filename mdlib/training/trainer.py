@@ -126,7 +126,7 @@ class Trainer:
 
     def stopped(self) -> str | None:
         """The signal that asked to stop, this process or another one of the team."""
-        return self.team.signal(self.stop.name)
+        return self.team.asked(self.stop.name)
 
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""

@@ -29,7 +29,7 @@ def test_it_goes_back_to_the_metrics_of_the_checkpoint(tmp_path):
     again.add_metrics({"step": 3})
     assert rows(again) == [1, 2, 3]
     assert again.metrics == again.metrics_path.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "metrics.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "metrics.jsonl", "samples"}
 
 
 def test_rows_that_a_full_disk_refused_are_written_later(tmp_path):
