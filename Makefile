@@ -7,7 +7,7 @@ WORKERS ?= 2
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help env demo picture gallery test test-full lint clean
+.PHONY: help env demo picture gallery docs test test-full lint clean
 
 help:
 	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
 	@echo "make gallery    the picture of rooms and props in assets/"
+	@echo "make docs       the reference of every function, from its docstrings, in build/docs"
 	@echo "make clean      remove everything that was built here, .venv and demo/ too"
 
 env: $(VENV)/.installed
@@ -47,6 +48,12 @@ picture: demo
 
 gallery: env
 	@$(PY) benchmarks/gallery.py
+
+docs: env
+	@$(PY) -m pip install -qq --disable-pip-version-check -e ".[docs]"
+	@$(PY) -W ignore -m pdoc -o build/docs mdlib mdlib.loading mdlib.creation mdlib.modeling mdlib.evaluation \
+		mdlib.training mdlib.viewing mdlib.colab
+	@echo "build/docs/index.html"
 
 test: env
 	@$(PYTEST) -m "not slow"

@@ -13,7 +13,7 @@ requires = [
     "torchvision>=0.19",
     "kornia>=0.7.3",
     "numpy>=1.26",
-    "pillow>=10.0",
+    "pillow>=10.1",
     "matplotlib>=3.7",
     "ipywidgets>=7.7.1",
     "gdown>=5.2",
@@ -35,6 +35,7 @@ extras = {
     "dask": ["dask>=2024.1", "distributed>=2024.1"],
     "remote": ["fsspec>=2023.10"],
     "export": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"],
+    "docs": ["pdoc>=14.0"],
     "bench": ["psutil>=5.9", "webdataset>=0.2.86", "datasets>=2.19", "litdata>=0.2.30"],
 }
 extras["test"] = [

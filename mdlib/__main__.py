@@ -103,6 +103,19 @@ def _lr_range(arguments: list[str]) -> None:
     _print_paths(write_lr_range(config.run, found, config.as_json()))
 
 
+def _profile(arguments: list[str]) -> None:
+    from mdlib.viewing.profile import ProfileConfig, profile, write_profile
+
+    config = _parse_with_recipe(ProfileConfig, "profile", arguments)
+    from mdlib.creation.feed import open_feed
+    from mdlib.training.trainer import new_model
+
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    found = profile(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    print(found.table())
+    _print_paths(write_profile(config.run, found, config.as_json()))
+
+
 def _evaluate(arguments: list[str]) -> None:
     config = _parse(EvaluateConfig, "evaluate", arguments)
     from mdlib.creation.live import open_stored_or_live
@@ -146,7 +159,7 @@ def _summary(arguments: list[str]) -> None:
 def _draw(arguments: list[str]) -> None:
     from mdlib.viewing.commands import DrawConfig, draw_command
 
-    print(draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)))
+    print(*draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)), sep="\n")
 
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
@@ -158,6 +171,7 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "sample": ("write one sample of a data set as pictures", _sample),
     "train": ("train a network on a data set, or go on with it", _train),
     "lr-range": ("try learning rates from small to large and suggest one", _lr_range),
+    "profile": ("measure where the time of a training step goes", _profile),
     "evaluate": ("measure a trained network beside plain subtraction", _evaluate),
     "predict": ("mask and depth of any two pictures of the same place", _predict),
     "summary": ("print the layers of a network and what a prediction costs", _summary),

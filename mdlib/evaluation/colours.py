@@ -1,6 +1,11 @@
 """Closeness in colours, the same in every picture: near bright, far dark, unknown gray."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Normalize
 
 DEPTH_COLOURS = "magma"
 DEPTH_GAMMA = 0.5  # closeness falls fast with the distance: without it all but the nearest would be black
@@ -24,9 +29,15 @@ def depth_range(*depths: np.ndarray | None) -> tuple[float, float]:
 def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
     """Closeness (H,W) in colours, (H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
     from matplotlib import colormaps
-    from matplotlib.colors import PowerNorm
 
-    position = PowerNorm(DEPTH_GAMMA, *(limits or depth_range(depth)), clip=True)(np.nan_to_num(depth))
+    position = depth_norm(limits or depth_range(depth))(np.nan_to_num(depth))
     rgb = colormaps[DEPTH_COLOURS](position.filled())[..., :3]
     rgb[~np.isfinite(depth)] = UNKNOWN_RGB
     return np.rint(rgb * 255).astype(np.uint8)
+
+
+def depth_norm(limits: tuple[float, float]) -> "Normalize":
+    """Where closeness lies on the scale of colours from `limits[0]` to `limits[1]`, 0 to 1."""
+    from matplotlib.colors import PowerNorm
+
+    return PowerNorm(DEPTH_GAMMA, *limits, clip=True)

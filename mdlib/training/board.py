@@ -1,4 +1,4 @@
-"""TensorBoard's events: what metrics.jsonl and the sheets say, in the folder `tensorboard` of the run.
+"""TensorBoard's events: what metrics.jsonl and the sheets say, in the folder `events` of the run.
 
 Look at them with `tensorboard --logdir RUN`. Each sitting of a run writes a file of its own, and each event
 is in it at once: a killed process loses none. (torch's SummaryWriter keeps events in a queue for up to two
@@ -96,8 +96,13 @@ class Board:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        with open(self._path, "ab") as file:
-            RecordWriter(file).write(Event(wall_time=time.time(), step=step, **what).SerializeToString())
+        record = io.BytesIO()
+        RecordWriter(record).write(Event(wall_time=time.time(), step=step, **what).SerializeToString())
+        with open(self._path, "ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(record.getvalue()) < record.tell():  # half an event would hide all that follow
+                file.truncate(end)
+                raise OSError(f"{self._path} is not written: is the disk full?")
 
 
 def _histogram(numbers: np.ndarray):

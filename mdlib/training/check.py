@@ -1,6 +1,6 @@
 """A quick look at the validation set, while training goes on."""
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +13,21 @@ from mdlib.training.sheet import Shown, take
 SHOWN = 4  # samples on a sheet
 
 
-class Checked(NamedTuple):
-    """Means by name, and the first samples with what the network says to them."""
-
-    scores: dict[str, float]
-    shown: Shown
-
-
 @torch.no_grad()
 def quick_check(
-    model: nn.Module, loader, pairs: int, size: int | None, device: torch.device, stop: StopRequest
-) -> Checked | None:
+    model: nn.Module,
+    loader,
+    pairs: int,
+    size: int | None,
+    device: torch.device,
+    stop: StopRequest,
+    show: Callable[[Shown], None],
+) -> dict[str, float] | None:
     """Means over the first `pairs` samples of the loader's epoch 0; None where `stop` was asked for.
 
     iou: of the pictures as they are; iou_disturbed: of the same pictures, the disturbances taking turns;
     depth_error: mean |closeness - true closeness| over known pixels, left out where none is known. The full
-    protocol is evaluation.protocol.
+    protocol is evaluation.protocol. `show` gets the first samples and what the network makes of them.
     """
     found: dict[str, list[Tensor]] = {"iou": [], "iou_disturbed": [], "depth_error": []}
     seen, shown = 0, None
@@ -55,4 +54,5 @@ def quick_check(
             if name == "iou" and pred.depth is not None:
                 found["depth_error"].append(((pred.depth - batch["depth"]).abs()).flatten(1).nanmean(1))
     means = {name: torch.cat(values).nanmean().item() for name, values in found.items() if values}
-    return Checked({name: mean for name, mean in means.items() if mean == mean}, shown)
+    show(shown)
+    return {name: mean for name, mean in means.items() if mean == mean}

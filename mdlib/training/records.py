@@ -3,12 +3,14 @@
 config.json                what was asked for
 metrics.jsonl              a row of losses every so many steps, a row of scores per check
 samples/step-00001234.png  a sheet of samples per check, see sheet.draw_sheet
-tensorboard/               the same for TensorBoard, see board.Board
+events/                    the same for TensorBoard, see board.Board
 """
 
 import io
 import json
 import uuid
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,7 @@ class Records:
         replace_file(self.config_path, json.dumps(config, indent=2).encode())
         replace_file(self.metrics_path, metrics)
         rows = [json.loads(line) for line in metrics.splitlines()]
+        self.samples_path.mkdir(exist_ok=True)
         kept = {self._sheet_path(row["step"]) for row in rows if "scores" in row}
         for path in set(self.samples_path.glob("step-*.png")) - kept:
             path.unlink()
@@ -80,21 +83,27 @@ class Records:
         with open(self.metrics_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self.board:
-            self.board.add(row)
+            self._try(self.board.add, row)
 
     def add_sheet(self, step: int, shown: Shown) -> None:
         """Draw the samples of a check. Its row comes after it, so that a row of scores has its sheet."""
         sheet, png = draw_sheet(shown, f"step {step:,}"), io.BytesIO()
         sheet.save(png, "png", compress_level=1)  # a third of the time of the default, a fifth more bytes
-        self.samples_path.mkdir(exist_ok=True)
-        replace_file(self._sheet_path(step), png.getvalue())
+        self._try(replace_file, self._sheet_path(step), png.getvalue())
         if self.board:
-            self.board.add_sheet(step, sheet)
+            self._try(self.board.add_sheet, step, sheet)
 
     def add_weights(self, step: int, network: nn.Module) -> None:
         """Histograms for TensorBoard."""
         if self.board:
-            self.board.add_weights(step, network)
+            self._try(self.board.add_weights, step, network)
+
+    def _try(self, write: Callable, *what: object) -> None:
+        """Training goes on without a picture, as where the disk is full."""
+        try:
+            write(*what)
+        except OSError as error:
+            warnings.warn(f"a picture of the run is not written ({error}); training goes on", stacklevel=3)
 
     def _sheet_path(self, step: int) -> Path:
         return self.samples_path / f"step-{step:08d}.png"

@@ -31,6 +31,7 @@ from mdlib.training.records import Records
 from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import learning_rate, momentum
 from mdlib.training.setup import new_accelerator, new_losses, new_model, set_rates
+from mdlib.training.sheet import Shown
 from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 
@@ -86,7 +87,7 @@ class Trainer:
             if resumed:
                 print(f"{self.run} goes on from step {self.at.step}")
             network = {"name": self.state.network.name, "options": self.state.network.options}
-            board = open_board(self.run / "tensorboard", self.config.histograms or self.config.tensorboard)
+            board = open_board(self.run / "events", self.config.histograms or self.config.tensorboard)
             self.records.begin({**network, **self.description()}, self.metrics_before, board)
             with Progress(self.progress) as self.bar:
                 self.check_if_due()  # it may have been stopped in the middle of one
@@ -179,21 +180,23 @@ class Trainer:
         if due <= self.at.checks:
             return
         model, size, pairs = self.state.average.model, self.stages[-1].size, self.config.check_pairs
-        checked = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop)
-        if checked is None:  # asked to stop: it is done when the run goes on
+        scores = quick_check(model, self.val_loader, pairs, size, self.state.device, self.stop, self.show)
+        if scores is None:  # asked to stop: it is done when the run goes on
             return
-        self.at.checks, self.scores = due, checked.scores
-        scores = checked.scores
+        self.at.checks, self.scores = due, scores
         self.at.plateau.add(scores["iou_disturbed"], self.config.plateau_checks, self.config.drop)
         if self.no_better():  # then this was the last one
             self.progress, self.at.checks = 1.0, self.config.checks
-        self.records.add_sheet(self.at.step, checked.shown)
-        if self.config.histograms:
-            self.records.add_weights(self.at.step, self.state.network)
         elapsed_s = round(self.at.elapsed_s, 1)
         self.records.add_metrics({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
         self.save_checkpoint(score=scores["iou_disturbed"])
         self.bar.restart_pace()
+
+    def show(self, shown: Shown) -> None:
+        """Samples of a check as a sheet and, on request, histograms of the weights."""
+        self.records.add_sheet(self.at.step, shown)
+        if self.config.histograms:
+            self.records.add_weights(self.at.step, self.state.network)
 
     def save_if_due(self) -> None:
         """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""

@@ -5,7 +5,7 @@ The libraries that they need are imported when they run, so that --help appears 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,12 +25,20 @@ class SummaryConfig:
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """Draw how a network calculates (needs Graphviz), or, with two pictures, where it looks (Grad-CAM)."""
+    """Draw a network (needs Graphviz) and, with two pictures, where it looks (Grad-CAM).
+
+    Writes blocks.svg (its blocks with shapes), graph.svg (every operation, by torchviz), summary.txt (its
+    layers) and, with pictures, attention.png.
+    """
 
     model: str
     """name of a network (fresh weights), or run folder or saved model folder"""
-    out: Path = Path("network.svg")
-    """file for the drawing, .svg, .png or .pdf; without pictures also .gv, which needs no Graphviz"""
+    out: Path = Path("drawing")
+    """folder for the drawings"""
+    size: int = 224
+    """height and width of the pictures in px that shapes are told for"""
+    format: Literal["svg", "png", "pdf", "gv"] = "svg"
+    """of the drawings; gv is their source alone, which needs no Graphviz"""
     pictures: tuple[Path, Path] | None = None
     """a picture of the empty background, and one of the same scene with something in it"""
 
@@ -42,8 +50,9 @@ def summary_command(config: SummaryConfig) -> str:
     from mdlib.viewing.cost import count_macs, latency_s, prediction_memory_mb
     from mdlib.viewing.summary import summary
 
-    if config.size < 16 or config.rounds < 1:
-        raise ValueError(f"--size {config.size}, --rounds {config.rounds}: expected at least 16 and 1")
+    check_size(config.size)
+    if config.rounds < 1:
+        raise ValueError(f"--rounds {config.rounds}: expected at least 1")
     model, size = find_network(config.model), (config.size, config.size)
     memory = prediction_memory_mb(model, size)  # first: it counts what the process never took before
     costs = {
@@ -58,20 +67,42 @@ def summary_command(config: SummaryConfig) -> str:
     return f"{config.model}\n{summary(model, size)}{lines}"
 
 
-def draw_command(config: DrawConfig) -> Path:
-    """Write what `draw` draws; returns the file."""
-    if config.pictures is None:
-        from mdlib.viewing.drawings import draw_graph
+def draw_command(config: DrawConfig) -> list[Path]:
+    """Write what `draw` draws; returns the files."""
+    from mdlib.viewing.blocks import draw_blocks
+    from mdlib.viewing.drawings import draw_graph
+    from mdlib.viewing.summary import summary
 
-        return draw_graph(find_network(config.model), config.out)
+    check_size(config.size)
+    model, size, out = find_network(config.model), (config.size, config.size), config.out
+    if out.suffix or out.is_file():
+        raise ValueError(
+            f"{out} is the name of a file, but --out is a folder: its drawings get their own names"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / "summary.txt"]
+    written[0].write_text(summary(model, size), "utf-8")
+    if config.pictures is not None:
+        written.append(draw_attention(model, config.pictures, out / "attention.png"))
+    written.append(draw_blocks(model, out / f"blocks.{config.format}", size))
+    written.append(draw_graph(model, out / f"graph.{config.format}"))
+    return written
+
+
+def draw_attention(model: "nn.Module", pictures: tuple[Path, Path], path: Path) -> Path:
+    """The figure of what the network looks at in (bg, fg_bg); returns the path."""
     from mdlib.viewing.figures import attention
     from mdlib.viewing.predict import Predictor, as_picture
 
-    bg_img, fg_bg_img = (as_picture(path) for path in config.pictures)
-    cams = Predictor(find_network(config.model), "cpu").grad_cam(bg_img, fg_bg_img)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    attention(bg_img, fg_bg_img, cams).savefig(config.out)
-    return config.out
+    bg_img, fg_bg_img = (as_picture(picture) for picture in pictures)
+    attention(bg_img, fg_bg_img, Predictor(model, "cpu").grad_cam(bg_img, fg_bg_img)).savefig(path)
+    return path
+
+
+def check_size(size: int) -> None:
+    """Raises ValueError where pictures would be too small for a network."""
+    if size < 16:
+        raise ValueError(f"--size {size}: expected at least 16")
 
 
 def find_network(name_or_folder: str) -> "nn.Module":

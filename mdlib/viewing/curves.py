@@ -94,7 +94,10 @@ def run_figure(name: str, rows: Sequence[dict], columns: int = 4) -> Figure:
         axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes[0].yaxis.set_major_formatter("{x:g}")
         axes[0].yaxis.set_minor_locator(NullLocator())
-        axes[0].legend(framealpha=0.8, edgecolor="none", fontsize=7.5, loc="best")
+        low, high = axes[0].get_ylim()
+        axes[0].set_ylim(low, high * (high / low) ** 0.4)  # room for the legend
+        style = {"handlelength": 1.0, "columnspacing": 0.8, "handletextpad": 0.4, "borderaxespad": 0.0}
+        axes[0].legend(frameon=False, fontsize=7, loc="upper right", ncols=2, **style)
     if checked:
         axes[1].legend(frameon=False, fontsize=7.5, loc="center right")
     return figure

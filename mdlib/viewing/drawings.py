@@ -1,12 +1,20 @@
-"""A network as a drawing: torchviz's graph of how mask and depth are calculated, made readable."""
+"""A network as a drawing: torchviz's graph of how mask and depth are calculated, made readable.
+
+`draw_graph` shows every operation; `blocks.draw_blocks` the large picture.
+"""
 
 import re
 import shutil
+from bisect import bisect
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mdlib.modeling.modes import evaluation_mode
 
@@ -34,6 +42,27 @@ def draw_graph(model: nn.Module, path: str | Path) -> Path:
     """
     from torchviz import make_dot
 
+    first = next(model.parameters())
+    picture = torch.zeros(1, 3, GRAPH_PX, GRAPH_PX, device=first.device, dtype=first.dtype)
+    begun: list[tuple[int, str]] = []  # number of the first operation after a block begins or ends, its name
+    hooks = [hook for name, block in blocks_of(model) for hook in _note_begin_and_end(name, block, begun)]
+    try:
+        with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad(), all_trainable(model):
+            answer = model(picture, picture)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        results = {name: x.clone() for name, x in answer._asdict().items() if x is not None}
+        graph = make_dot(tuple(results.values()), params={**dict(model.named_parameters()), **results})
+    _tidy(graph, _blocks_of_operations(results.values(), begun))
+    return render(graph, path)
+
+
+def render(graph: "Digraph", path: str | Path) -> Path:
+    """Write a graph as .svg, .png, .pdf, or its source as .gv; returns the path.
+
+    Raises ValueError for another ending, FileNotFoundError where the program `dot` of Graphviz is missing.
+    """
     path = Path(path)
     if path.suffix not in FORMATS:
         raise ValueError(f"cannot draw {path.name}: the name must end in {', '.join(FORMATS)}")
@@ -42,46 +71,98 @@ def draw_graph(model: nn.Module, path: str | Path) -> Path:
             "drawing needs the program `dot`: install Graphviz (apt or brew install graphviz), or "
             f"write the source of the drawing alone: {path.with_suffix('.gv')}"
         )
-    first = next(model.parameters())
-    picture = torch.zeros(1, 3, GRAPH_PX, GRAPH_PX, device=first.device, dtype=first.dtype)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
-        try:
-            model.requires_grad_(True)  # frozen parts belong to the drawing too
-            answer = model(picture, picture)
-        finally:
-            model.requires_grad_(False)
-            for parameter in trained:
-                parameter.requires_grad_(True)
-        results = {name: x.clone() for name, x in answer._asdict().items() if x is not None}
-        graph = make_dot(tuple(results.values()), params={**dict(model.named_parameters()), **results})
-    _tidy(graph)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(graph.source.encode() if path.suffix == ".gv" else graph.pipe(path.suffix[1:]))
     return path
 
 
-def _tidy(graph: "Digraph") -> None:
+def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """What a drawing keeps together, (name, module): one level below each of the network's parts."""
+    for part in dict.fromkeys(name for names in model.parts.values() for name in names):
+        yield from _opened(part, model.get_submodule(part))
+
+
+def _opened(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """What is inside, and inside of lists, which are never called themselves; without what learns nothing."""
+    for inner, block in module.named_children():
+        if any(isinstance(part, nn.ModuleList) for part in (block, *block.children())):
+            yield from _opened(f"{name}.{inner}", block)
+        elif any(True for _ in block.parameters()):
+            yield f"{name}.{inner}", block
+
+
+def _note_begin_and_end(
+    name: str, block: nn.Module, begun: list[tuple[int, str]]
+) -> Iterator[RemovableHandle]:
+    """Hooks that note when a block begins, and with the name "" when it ends."""
+
+    def note(what: str) -> None:
+        here = torch.zeros((), requires_grad=True).clone().grad_fn  # autograd counts operations
+        begun.append((here._sequence_nr(), what))
+
+    yield block.register_forward_pre_hook(lambda *_: note(name))
+    yield block.register_forward_hook(lambda *_: note(""))
+
+
+def _blocks_of_operations(results: Iterable[Tensor], begun: list[tuple[int, str]]) -> dict[str, str]:
+    """Name of the box that torchviz gives an operation -> the block that calculates it, "" for none."""
+    found: dict[str, str] = {}
+    waiting = [result.grad_fn for result in results]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and str(id(node)) not in found:
+            at = bisect(begun, (node._sequence_nr(),)) - 1
+            found[str(id(node))] = begun[at][1] if at >= 0 else ""
+            waiting.extend(origin for origin, _ in node.next_functions)
+    return found
+
+
+@contextmanager
+def all_trainable(model: nn.Module) -> Iterator[None]:
+    """While it lasts, frozen parameters take part in the graph too."""
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+def _tidy(graph: "Digraph", block_of: dict[str, str]) -> None:
     """Write the layer's name on its operation instead of a box per parameter, and leave silent ones out.
 
-    torchviz names boxes by their place in memory; here they are counted, so that sources can be compared.
+    Boxes of a block are framed together. torchviz names boxes by their place in memory; here they are
+    counted, so that sources can be compared.
     """
     boxes = {m[1]: (re.sub(r"Backward\d", "", m[2]), m[3]) for m in map(NODE.fullmatch, graph.body) if m}
     edges = [m.groups() for m in map(EDGE.match, graph.body) if m]
     received = {box: [a for a, b in edges if b == box] for box in boxes}
 
+    @cache
     def origins(box: str) -> list[str]:
         """What a box receives, silent operations skipped."""
         return [end for a in received[box] for end in (origins(a) if boxes[a][0] in SILENT else [a])]
 
+    @cache
+    def layers(box: str) -> list[str]:
+        owned = [boxes[a][0].splitlines()[0] for a in origins(box) if boxes[a][1] == "lightblue"]
+        return list(dict.fromkeys(name.rpartition(".")[0] for name in owned))
+
     shown = [box for box, (label, colour) in boxes.items() if label not in SILENT and colour != "lightblue"]
     number = {box: str(i) for i, box in enumerate(shown)}
     graph.body.clear()
+    for block in dict.fromkeys(["", *(block_of.get(box, "") for box in shown)]):
+        with graph.subgraph(name=f"cluster_{block}" if block else None) as frame:
+            if block:
+                frame.attr(label=block, color="#999999", style="rounded", labeljust="l", fontname="Helvetica")
+            for box in shown:
+                if block_of.get(box, "") == block:
+                    label, colour = boxes[box]
+                    colour = "lightblue" if layers(box) else colour
+                    frame.node(number[box], "\n".join([*layers(box), label]), fillcolor=colour)
     for box in shown:
-        label, colour = boxes[box]
-        owned = [boxes[a][0].splitlines()[0] for a in origins(box) if boxes[a][1] == "lightblue"]
-        layers = dict.fromkeys(name.rpartition(".")[0] for name in owned)
-        graph.node(number[box], "\n".join([*layers, label]), fillcolor="lightblue" if layers else colour)
         for origin in dict.fromkeys(origins(box)):
             if origin in number:
                 graph.edge(number[origin], number[box])

@@ -11,16 +11,18 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from mdlib.evaluation.colours import DEPTH_COLOURS, DEPTH_GAMMA, depth_colours, depth_range
+from mdlib.evaluation.colours import DEPTH_COLOURS, depth_colours, depth_norm, depth_range
+from mdlib.loading.codec import NEAR_M
 
 HEAT_COLOURS = "inferno"
 HEAT_GAMMA = 0.7  # weak places stay visible
 OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
 CELL_INCHES = 2.3
 INK = "#222222"
+ROUND_M = (0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)  # shown beside a colour bar
+TICK_DISTANCE = 0.1  # of the bar's length
 
 
 def overlay(fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -40,11 +42,13 @@ def panel(
     depth: np.ndarray | None,
     true_mask: np.ndarray | None = None,
     true_depth: np.ndarray | None = None,
+    metric: bool = False,
 ) -> Figure:
     """The two pictures, what was found in them and, where it is known, the truth below.
 
     Pictures (H,W,3) uint8, masks (H,W) 0 to 1, depths (H,W) closeness or None. True and found depth share
-    one scale of colours. Raises ValueError where the sizes differ.
+    one scale of colours; metric: they are measured, so the scale tells metres. Raises ValueError where the
+    sizes differ.
     """
     maps = {"mask": mask, "depth": depth, "true_mask": true_mask, "true_depth": true_depth}
     for name, array in {"fg_bg": fg_bg_img, **maps}.items():
@@ -54,14 +58,14 @@ def panel(
     found = overlay(fg_bg_img, mask)
     rows = [[("background", bg_img), ("scene", fg_bg_img), ("found", found), ("mask", mask)]]
     if true_mask is not None:
-        error = ("missed: blue, too much: orange", _difference(mask, true_mask))
+        error = ("missed: blue, too much: orange", difference(mask, true_mask))
         rows.append([None, error, ("truth", overlay(fg_bg_img, true_mask)), ("true mask", true_mask)])
     with_depth = depth is not None or true_depth is not None
     if with_depth:
         rows[0].append(None if depth is None else ("depth", depth_colours(depth, limits)))
     if with_depth and true_mask is not None:
         rows[1].append(None if true_depth is None else ("true depth", depth_colours(true_depth, limits)))
-    return _grid(rows, bg_img.shape[0] / bg_img.shape[1], limits if with_depth else None)
+    return grid(rows, bg_img.shape[0] / bg_img.shape[1], limits if with_depth else None, metric)
 
 
 def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndarray]) -> Figure:
@@ -71,7 +75,7 @@ def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndar
     """
     row = [("background", bg_img), ("scene", fg_bg_img)]
     row += [(f"looked at for {name}", heat(fg_bg_img, cam)) for name, cam in cams.items()]
-    return _grid([row], bg_img.shape[0] / bg_img.shape[1], None)
+    return grid([row], bg_img.shape[0] / bg_img.shape[1], None)
 
 
 def heat(img: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -83,11 +87,11 @@ def heat(img: np.ndarray, strength: np.ndarray) -> np.ndarray:
     return _to_uint8(gray + (colour - gray) * strength[..., None] ** HEAT_GAMMA)
 
 
-def sample_grid(samples: Sequence[dict[str, np.ndarray | None]]) -> Figure:
+def sample_grid(samples: Sequence[dict[str, np.ndarray | None]], metric: bool = False) -> Figure:
     """One row per sample: background, scene, true mask, true depth (one scale of colours for all).
 
     A sample is a dict with `bg_img` and `fg_bg_img` (H,W,3 uint8), `mask` (H,W) and `depth` (H,W closeness
-    or None), as `viewing.scenes.scene` gives it. Raises ValueError for none at all.
+    or None), as `viewing.scenes.scene` gives it; metric as in `panel`. Raises ValueError for none at all.
     """
     if not samples:
         raise ValueError("sample_grid got no samples; give at least one")
@@ -102,11 +106,16 @@ def sample_grid(samples: Sequence[dict[str, np.ndarray | None]]) -> Figure:
             row.append(None if depth is None else (titles[3], depth_colours(depth, limits)))
         rows.append(row)
     h, w = samples[0]["bg_img"].shape[:2]
-    return _grid(rows, h / w, limits if with_depth else None)
+    return grid(rows, h / w, limits if with_depth else None, metric)
 
 
-def _grid(rows: list[list], aspect: float, limits: tuple[float, float] | None) -> Figure:
-    """Rows of (title, picture) or None; a colour bar on the right where `limits` of closeness are given."""
+def grid(
+    rows: list[list], aspect: float, limits: tuple[float, float] | None = None, metric: bool = False
+) -> Figure:
+    """Rows of (title, picture) or None; a colour bar on the right where `limits` of closeness are given.
+
+    aspect: height over width of the pictures. metric: the bar tells metres, else "near" and "far".
+    """
     columns = max(len(row) for row in rows)
     width = CELL_INCHES * columns + (0.9 if limits else 0)
     height = (CELL_INCHES * aspect + 0.3) * len(rows)
@@ -116,7 +125,7 @@ def _grid(rows: list[list], aspect: float, limits: tuple[float, float] | None) -
         for cell, ax in zip([*row, *[None] * (columns - len(row))], row_axes, strict=True):
             _draw_cell(ax, cell)
     if limits:
-        _colour_bar(figure, axes[:, -1], limits)
+        _colour_bar(figure, axes[:, -1], limits, metric)
     return figure
 
 
@@ -129,14 +138,29 @@ def _draw_cell(ax: Axes, cell: tuple[str, np.ndarray] | None) -> None:
     ax.set_title(title, fontsize=11 if len(title) < 20 else 9, color=INK)
 
 
-def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float]) -> None:
-    scale = ScalarMappable(PowerNorm(DEPTH_GAMMA, *limits, clip=True), DEPTH_COLOURS)
+def _colour_bar(figure: Figure, axes: np.ndarray, limits: tuple[float, float], metric: bool) -> None:
+    norm = depth_norm(limits)
+    scale = ScalarMappable(norm, DEPTH_COLOURS)
     bar = figure.colorbar(scale, ax=list(axes), fraction=0.06, pad=0.04, aspect=14)
-    bar.set_ticks(list(limits), labels=["far", "near"], fontsize=11, color=INK)
+    ticks = metre_ticks(limits) if metric else dict(zip(limits, ("far", "near"), strict=True))
+    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=11, color=INK)
+    bar.minorticks_off()
     bar.outline.set_visible(False)
 
 
-def _difference(mask: np.ndarray, true_mask: np.ndarray) -> np.ndarray:
+def metre_ticks(limits: tuple[float, float]) -> dict[float, str]:
+    """Closeness -> round distance such as "2 m", for a colour bar from `limits[0]` to `limits[1]`."""
+    norm, ticks = depth_norm(limits), {}
+    place = -1.0  # on the bar, 0 to 1
+    for z_m in sorted(ROUND_M, reverse=True):
+        closeness = NEAR_M / z_m
+        if limits[0] <= closeness <= limits[1] and norm(closeness) - place >= TICK_DISTANCE:
+            place = float(norm(closeness))
+            ticks[closeness] = f"{z_m:g} m"
+    return ticks
+
+
+def difference(mask: np.ndarray, true_mask: np.ndarray) -> np.ndarray:
     """What is missing in blue, what is too much in orange, on white."""
     extra = np.clip(mask - true_mask, 0, 1)[..., None]
     missing = np.clip(true_mask - mask, 0, 1)[..., None]

@@ -116,3 +116,28 @@ def same_end(metric_rows):
         assert metric_rows(one) == metric_rows(other)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def same_pictures():
+    """Asserts that two finished runs have the same sheets, one per check, and TensorBoard the same points."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def points(folder: Path) -> dict[str, list[tuple]]:
+        found = EventAccumulator(str(folder / "events"), size_guidance={"scalars": 0, "images": 0})
+        found.Reload()
+        tags = [
+            tag for tag in found.Tags()["scalars"] if not tag.endswith(WALL_CLOCK) and "memory" not in tag
+        ]
+        images = [(event.step, event.encoded_image_string) for event in found.Images("samples")]
+        scalars = {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in tags}
+        return {**scalars, "samples": images}
+
+    def compare(one: Path, other: Path) -> None:
+        sheets = [
+            {path.name: path.read_bytes() for path in (run / "samples").iterdir()} for run in (one, other)
+        ]
+        assert sheets[0] == sheets[1] != {}
+        assert points(one) == points(other)
+
+    return compare

@@ -1,6 +1,7 @@
 """TensorBoard's events, read back by TensorBoard: each point once, however often a run was stopped."""
 
 import json
+import resource
 import shutil
 import sys
 
@@ -127,9 +128,9 @@ def test_a_run_that_was_stopped_has_each_point_once(
         assert not fit(run, make_loaders=stop_before(loaders, count), **reference_settings).finished
     assert fit(run, **reference_settings).finished
     for folder in (run, reference):
-        assert points(folder / "tensorboard") == points_of(folder)
-        assert [event.step for event in read(folder / "tensorboard").Images("samples")] == [15, 30]
-    assert len(list((run / "tensorboard").iterdir())) == 3
+        assert points(folder / "events") == points_of(folder)
+        assert [event.step for event in read(folder / "events").Images("samples")] == [15, 30]
+    assert len(list((run / "events").iterdir())) == 3
     for sheet in ("step-00000015.png", "step-00000030.png"):
         assert (run / "samples" / sheet).read_bytes() == (reference / "samples" / sheet).read_bytes()
 
@@ -137,19 +138,19 @@ def test_a_run_that_was_stopped_has_each_point_once(
 def test_points_of_a_lost_folder_come_back_from_its_metrics(fit, reference, reference_settings, tmp_path):
     run = shutil.copytree(reference, tmp_path / "run")
     (run / "model.safetensors").unlink()
-    shutil.rmtree(run / "tensorboard")
+    shutil.rmtree(run / "events")
     assert fit(run, **{**reference_settings, "steps": 33, "checks": 0}).finished
-    assert points(run / "tensorboard") == points_of(run)
+    assert points(run / "events") == points_of(run)
 
 
 def test_without_tensorboard_a_run_has_no_events(fit, tmp_path):
     fit(tmp_path, steps=1, checks=0, tensorboard=False)
-    assert not (tmp_path / "tensorboard").exists()
+    assert not (tmp_path / "events").exists()
 
 
 def test_histograms_on_request(fit, tmp_path):
     fit(tmp_path, steps=4, checks=2, histograms=True)
-    found = read(tmp_path / "tensorboard")
+    found = read(tmp_path / "events")
     tags = found.Tags()["histograms"]
     assert {tag.split("/")[0] for tag in tags} == {"weights", "gradients"}
     assert {tuple(event.step for event in found.Histograms(tag)) for tag in tags} == {(2, 4)}
@@ -163,3 +164,29 @@ def test_sheets_of_later_steps_go_when_a_run_goes_back(tmp_path):
     rows = "".join(json.dumps(row) + "\n" for row in (LOSSES, SCORES)).encode()
     records.begin({"run_id": "a"}, rows)
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step-00000005.png"]
+
+
+def test_training_goes_on_without_its_pictures(tmp_path):
+    records, board = Records(tmp_path), Board(tmp_path / "events")
+    records.begin({"run_id": "a"}, b"", board)
+    shutil.rmtree(tmp_path / "events")
+    with pytest.warns(UserWarning, match="a picture of the run is not written .*; training goes on"):
+        records.add_metrics(LOSSES)
+    assert (tmp_path / "metrics.jsonl").read_text() == json.dumps(LOSSES) + "\n"
+
+
+def test_half_an_event_hides_none_that_follow(tmp_path):
+    """As on a full disk: a file may not grow beyond the middle of an event, then it may again."""
+    board = Board(tmp_path)
+    board.begin([])
+    board.add(LOSSES)
+    (file,) = tmp_path.iterdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="events.* is not written"):
+            board.add({**LOSSES, "step": 7})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    board.add(LATER)
+    assert points(tmp_path)["losses/total"] == [(5, 2.0), (10, 1.0)]

@@ -107,7 +107,9 @@ def whole(fit, tmp_path):
     return run
 
 
-def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], seed: int) -> None:
+def kill_and_compare(
+    killed: Run, whole: Path, same_end, same_pictures, moments: list[str], seed: int
+) -> None:
     """A run that is killed at these moments ends with the bits of the run in `whole` everywhere."""
     rng = random.Random(seed)
     for moment in moments:
@@ -118,6 +120,7 @@ def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], see
     said = killed.finish()
     same_end(killed.run, whole / "run")
     same_end(killed.mirror, whole / "run")
+    same_pictures(killed.run, whole / "run")
     assert f"everything is in the mirror {killed.mirror} too" in said
     order = read_order(whole / "trace")
     assert {where: samples for where, samples in read_order(killed.trace).items() if where in order} == order
@@ -127,14 +130,15 @@ def kill_and_compare(killed: Run, whole: Path, same_end, moments: list[str], see
             read(path)
 
 
-def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end):
+def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end, same_pictures):
     killed = Run(train_script, tiny_dataset, tmp_path / "killed", SHORT)
-    kill_and_compare(killed, whole(SHORT), same_end, ["saving", "mirroring", "switch"], seed=0)
+    moments = ["saving", "mirroring", "switch"]
+    kill_and_compare(killed, whole(SHORT), same_end, same_pictures, moments, seed=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decoding", [{"workers": 2}, {"processes": 2}])
-def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, decoding):
+def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, same_pictures, decoding):
     killed = Run(train_script, tiny_dataset, tmp_path / "killed", {**LONG, **decoding})
     moments = random.Random(1).sample(MOMENTS * 5, 30)
-    kill_and_compare(killed, whole({**LONG, "workers": 1}), same_end, moments, seed=1)
+    kill_and_compare(killed, whole({**LONG, "workers": 1}), same_end, same_pictures, moments, seed=1)

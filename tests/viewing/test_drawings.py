@@ -49,6 +49,14 @@ def test_edges_lead_from_the_first_layer_to_the_result(tmp_path):
     assert steps == len(after)
 
 
+def test_operations_are_framed_by_their_blocks(tmp_path):
+    """Also those without a layer: the addition of a residual block lies inside of it."""
+    source = draw_graph(create_model("fcn"), tmp_path / "graph.gv").read_text()
+    frame = re.search(r'subgraph "?cluster_encoder\.2"? \{(.*?)\n\t\}', source, re.DOTALL)[1]
+    labels = re.findall(r'(\w+)"?(?: fillcolor=\w+)?\]', frame)
+    assert labels.count("Convolution") == 2 and {"Add", "Relu"} <= set(labels)
+
+
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_a_drawing_is_a_picture(graphviz, ending, tmp_path):
     path = draw_graph(create_model("conv2-mask"), tmp_path / f"graph.{ending}")

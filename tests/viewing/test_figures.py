@@ -8,6 +8,7 @@ import pytest
 
 from mdlib.viewing.figures import (
     OUTLINE_RGB,
+    metre_ticks,
     overlay,
     panel,
     sample_grid,
@@ -97,3 +98,11 @@ assert dict.__getitem__(matplotlib.rcParams, "backend") is before
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_colour_bar_of_measured_depth_tells_metres(room):
+    assert metre_ticks((0.1, 0.3)) == {0.1: "5 m", 0.125: "4 m", 0.5 / 3: "3 m", 0.25: "2 m"}
+    bar = panel(room["bg_img"], room["fg_bg_img"], room["mask"], room["depth"], metric=True).axes[-1]
+    assert [float(label.get_text().removesuffix(" m")) for label in bar.get_yticklabels()] == [
+        pytest.approx(0.5 / place) for place in bar.get_yticks()
+    ]
