@@ -46,3 +46,15 @@ def test_networks(benchmark, tmp_path):
     assert found["networks"]["mdnet"]["parameters"] == 793_588
     assert found["latency"]["1 thread"]["as created"]["mdnet"]["times_reference"] == 1
     assert "| conv2-mask | 76,929 |" in out
+
+
+def test_pair_check(benchmark, tiny_dataset):
+    lines = benchmark("pair_check.py", tiny_dataset, "--pairs", 2).splitlines()
+    assert len(lines) == 2 + 8
+    assert lines[2].startswith("| data | clean | ")
+
+
+@pytest.mark.slow
+def test_panels(benchmark):
+    lines = benchmark("panels.py", "--rounds", 1, "--threads", 1).splitlines()
+    assert [line.split(" | ")[0] for line in (lines[2], lines[-1])] == ["| Predict", "| Effects"]
