@@ -44,7 +44,7 @@ class Camera:
         self.taken = taken
         script = " ".join(_SCRIPT.replace("CLASS", f"cam-{name}").split())
         button = widgets.HTML(
-            f'<span><button type="button" class="jupyter-button widget-button cam-button-{name}" '
+            f'<span><button type="button" class="jupyter-button widget-button cam-button-{name}" style="width: auto" '
             f'aria-label="Camera: {label}" onclick="(function () {{ {script} }}).call(this)">Camera</button>'
             f'<span role="status"></span></span>'
         )
