@@ -80,7 +80,7 @@ def test_drawn_scene():
     drawn = drawn_scene(3, 4, (32, 40))
     assert drawn["bg_img"].shape == (32, 40, 3)
     assert (
-        drawn["depth"].shape == (32, 40) and 0 < np.nanmin(drawn["depth"]) and np.nanmax(drawn["depth"]) <= 1
+        drawn["depth"].shape == (32, 40) and np.nanmin(drawn["depth"]) > 0 and np.nanmax(drawn["depth"]) <= 1
     )
 
 
