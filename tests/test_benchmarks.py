@@ -118,3 +118,15 @@ def test_ship_weights(benchmark, office, tmp_path):
     assert not all(first[name].equal(second[name]) for name in first)
     assert "the last 2 of them" in (tmp_path / "weights/mdnet.md").read_text()
     assert (tmp_path / "results/weights_training.png").stat().st_size > 10_000
+
+
+def test_pair_check(benchmark, tiny_dataset):
+    lines = benchmark("pair_check.py", tiny_dataset, "--pairs", 2).splitlines()
+    assert len(lines) == 2 + 8
+    assert lines[2].startswith("| data | clean | ")
+
+
+@pytest.mark.slow
+def test_panels(benchmark):
+    lines = benchmark("panels.py", "--rounds", 1, "--threads", 1).splitlines()
+    assert [line.split(" | ")[0] for line in (lines[2], lines[-1])] == ["| Predict", "| Effects"]

@@ -30,19 +30,6 @@ def cut_out(bg_img: np.ndarray, fg_bg_img: np.ndarray, mask: np.ndarray) -> np.n
     return np.dstack([own, np.rint(mask * 255).astype(np.uint8)])
 
 
-def made_smaller(longest_px: int, *pictures: np.ndarray | None) -> tuple[np.ndarray | None, ...]:
-    """Pictures and maps of one size, averaged to one whose longer side has at most `longest_px` pixels."""
-    h, w = pictures[0].shape[:2]
-    scale = longest_px / max(h, w)
-    if scale >= 1:
-        return pictures
-    size = (max(1, round(w * scale)), max(1, round(h * scale)))
-    return tuple(
-        x if x is None else np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX))
-        for x in pictures
-    )
-
-
 def replace_background(
     bg_img: np.ndarray, fg_bg_img: np.ndarray, mask: np.ndarray, new_img: np.ndarray
 ) -> np.ndarray:

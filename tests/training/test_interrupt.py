@@ -38,3 +38,11 @@ def test_outside_the_main_thread_nothing_is_caught():
     thread.start()
     thread.join()
     assert names == [None]
+
+
+def test_any_thread_may_ask():
+    with StopRequest() as stop:
+        thread = threading.Thread(target=stop.ask, args=("a button",))
+        thread.start()
+        thread.join()
+        assert stop.name == "a button"

@@ -105,11 +105,3 @@ def test_nothing_found_is_no_error(room):
     assert effects.portrait_blur(*three(room), room["depth"]).shape == (60, 80, 3)
     assert len(effects.parallax(*three(room), room["depth"])) == effects.FRAMES
     assert effects.cut_out(*three(room))[..., 3].max() == 0
-
-
-def test_large_pictures_are_averaged():
-    img, depth = np.full((100, 300, 3), 7, np.uint8), np.full((100, 300), 0.25, np.float32)
-    small = effects.made_smaller(150, img, depth, None)
-    assert small[0].shape == (50, 150, 3) and small[1].shape == (50, 150) and small[2] is None
-    assert (small[0] == 7).all() and (small[1] == 0.25).all()
-    assert effects.made_smaller(300, img)[0] is img

@@ -7,7 +7,14 @@ from PIL import Image
 from mdlib.loading.codec import decode
 from mdlib.loading.dataset import open_dataset
 from mdlib.viewing.predict import Prediction
-from mdlib.viewing.scenes import scene, write_prediction, write_scene
+from mdlib.viewing.scenes import (
+    drawn_scene,
+    mask_iou,
+    packaged_scene,
+    scene,
+    write_prediction,
+    write_scene,
+)
 
 
 def test_scene_of_a_data_set(tiny_dataset):
@@ -56,3 +63,29 @@ def test_no_depth_no_file(tmp_path):
     img = np.zeros((20, 30, 3), np.uint8)
     paths = write_prediction(tmp_path, img, img, Prediction(np.zeros((20, 30), np.float32), None))
     assert [path.name for path in paths] == ["mask.png", "overlay.png", "panel.png"]
+
+
+def test_packaged_sample_is_a_scene():
+    sample = packaged_scene()
+    assert sample["bg_img"].shape == sample["fg_bg_img"].shape == (224, 224, 3)
+    assert sample["mask"].shape == sample["depth"].shape == (224, 224)
+    assert 0.01 < (sample["mask"] > 0.5).mean() < 0.3 and sample["mask"].max() <= 1
+    changed = np.abs(sample["fg_bg_img"].astype(int) - sample["bg_img"]).mean(2)
+    assert changed[sample["mask"] > 0.9].mean() > 10 * changed[sample["mask"] == 0].mean()
+    # What was added stands nearer than the wall behind it.
+    assert np.median(sample["depth"][sample["mask"] > 0.5]) > np.median(sample["depth"][:60])
+
+
+def test_drawn_scene():
+    drawn = drawn_scene(3, 4, (32, 40))
+    assert drawn["bg_img"].shape == (32, 40, 3)
+    assert (
+        drawn["depth"].shape == (32, 40) and np.nanmin(drawn["depth"]) > 0 and np.nanmax(drawn["depth"]) <= 1
+    )
+
+
+def test_iou_of_two_masks():
+    one, other = np.zeros((20, 20), np.float32), np.zeros((20, 20), np.float32)
+    one[:10], other[5:15] = 1, 0.7
+    assert mask_iou(one, other) == pytest.approx(1 / 3)
+    assert mask_iou(one * 0, one * 0) == 1

@@ -43,9 +43,10 @@ class Camera:
 
         self.taken = taken
         script = " ".join(_SCRIPT.replace("CLASS", f"cam-{name}").split())
+        kinds = f"jupyter-button widget-button cam-button-{name}"
         button = widgets.HTML(
-            f'<span><button type="button" class="jupyter-button widget-button cam-button-{name}" '
-            f'aria-label="Camera: {label}" onclick="(function () {{ {script} }}).call(this)">Camera</button>'
+            f'<span><button type="button" class="{kinds}" style="width: auto" aria-label="Camera: {label}" '
+            f'onclick="(function () {{ {script} }}).call(this)">Camera</button>'
             f'<span role="status"></span></span>'
         )
         self.box = widgets.Textarea(continuous_update=True, layout=widgets.Layout(display="none"))

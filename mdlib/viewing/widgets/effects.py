@@ -24,7 +24,6 @@ NEW, BLUR, POP, PARALLAX, CLOUD = EFFECTS = (
     "3D point cloud",
 )
 NEEDS_DEPTH = (BLUR, PARALLAX, CLOUD)
-LARGEST_PX = 512  # longer side of what is made: an animation of a photograph would take a minute
 
 
 class EffectsPanel(PairPanel):
@@ -35,6 +34,7 @@ class EffectsPanel(PairPanel):
     """
 
     title = "What mask and depth are good for"
+    longest_px = 512  # an animation of a photograph would take a minute
     about = "Everything here is made of the two pictures, the mask and the depth that the network found."
 
     def controls(self) -> list["Widget"]:
@@ -60,7 +60,7 @@ class EffectsPanel(PairPanel):
                 f"{self.effect.value} needs depth, but this network finds none: choose another effect"
             )
         picture, link, words = self._made()
-        self.show([Shown("fg-bg", "Scene", self._pair()[1]), picture], link and f"To save: {link}")
+        self.show([Shown("fg-bg", "Scene", self.pair.fg_bg_img), picture], link and f"To save: {link}")
         return [(DONE, words)]
 
     def settings(self) -> str:
@@ -68,7 +68,7 @@ class EffectsPanel(PairPanel):
 
     def _made(self) -> tuple[Shown, str, str]:
         """The effect as a picture, a link to its file, and what it is in words."""
-        (bg, fg_bg, mask, depth), kind = self._pair(), self.effect.value
+        (bg, fg_bg), (mask, depth), kind = self.pair[:2], self.prediction, self.effect.value
         strength = self.strength.value / 100
         if kind == PARALLAX:
             frames = effects.parallax(bg, fg_bg, mask, depth, strength)
@@ -91,10 +91,6 @@ class EffectsPanel(PairPanel):
             words = "In focus at the distance of the object; the rest is blurred as its depth demands."
         name = kind.replace(" ", "_") + ".png"
         return Shown("effect", kind.capitalize(), img), file_link(name, "image/png", png_bytes(img)), words
-
-    def _pair(self) -> tuple:
-        """Both pictures, mask and depth, made smaller where they are large."""
-        return effects.made_smaller(LARGEST_PX, *self.pair[:2], *self.prediction)
 
     def _new_background(self) -> np.ndarray:
         """The one that was brought, or the empty place of the next sample; of a single one, mirrored."""

@@ -9,7 +9,7 @@ from mdlib.loading.dataset import SceneDataset
 from mdlib.viewing.pair_check import check_pair
 from mdlib.viewing.predict import Prediction, Predictor
 from mdlib.viewing.scenes import packaged_scene, scene
-from mdlib.viewing.uploads import Upload, fit_pair, read_upload
+from mdlib.viewing.uploads import LONGEST_PX, Upload, fit_pair, read_upload
 from mdlib.viewing.widgets.panel import NOTE, WARNING, Panel, heading, row
 from mdlib.viewing.widgets.slot import PictureSlot
 
@@ -33,10 +33,13 @@ class Pair(NamedTuple):
 class Chooser:
     """Where the pictures come from: `sample`, a number, or two slots for pictures of one's own.
 
-    `use(pair)` is called with each new pair and returns messages, inside the panel's `attempt`.
+    `use(pair)` is called with each new pair and returns messages, inside the panel's `attempt`; longest_px:
+    longer side to which own pictures are made smaller.
     """
 
-    def __init__(self, samples: Samples | None, use: Callable[[Pair], list], attempt: Callable):
+    def __init__(
+        self, samples: Samples | None, use: Callable[[Pair], list], attempt: Callable, longest_px: int
+    ):
         import ipywidgets as widgets
 
         self.samples = [packaged_scene()] if samples is None else samples
@@ -44,7 +47,7 @@ class Chooser:
             raise ValueError(
                 "there are no samples to choose from: give at least one, or None for the packaged one"
             )
-        self.use, self.attempt = use, attempt
+        self.use, self.attempt, self.longest_px = use, attempt, longest_px
         self.own: dict[str, Upload] = {}
         last = len(self.samples) - 1
         self.sample = widgets.BoundedIntText(
@@ -96,7 +99,7 @@ class Chooser:
         other, missing = ("fg_bg", "scene with the object") if which == "bg" else ("bg", "empty place")
 
         def take(data: bytes, name: str) -> list:
-            self.own[which] = read_upload(data, name)
+            self.own[which] = read_upload(data, name, self.longest_px)
             if other not in self.own:
                 return [(NOTE, f"{name} is there. Now the picture of the {missing}.")]
             return self._use_own()
@@ -127,11 +130,13 @@ class PairPanel(Panel):
     Subclasses draw `pair` and `prediction` in `draw`, which returns messages, and give their own controls.
     """
 
+    longest_px = LONGEST_PX
+
     def __init__(self, predictor: Predictor, samples: Samples | None = None):
         self.predictor = predictor
         self.pair: Pair | None = None
         self.prediction: Prediction | None = None
-        self.chooser = Chooser(samples, self._use, self.attempt)
+        self.chooser = Chooser(samples, self._use, self.attempt, self.longest_px)
         self.build([*self.chooser.widgets, *self.controls()])
         self.chooser.take_sample()
 

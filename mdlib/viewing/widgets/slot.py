@@ -18,7 +18,9 @@ class PictureSlot:
         import ipywidgets as widgets
 
         self.label, self.take, self.attempt = label, take, attempt
-        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="Upload")
+        self.upload = widgets.FileUpload(
+            accept="image/*", multiple=False, description="Upload", layout=widgets.Layout(width="118px")
+        )
         self.upload.add_class(f"up-{name}")
         # Not continuous: the path counts when Enter is pressed or the box is left.
         self.path = widgets.Text(
@@ -26,7 +28,7 @@ class PictureSlot:
             placeholder="room.jpg, then Enter",
             continuous_update=False,
             style={"description_width": "60px"},
-            layout=widgets.Layout(width="260px"),
+            layout=widgets.Layout(width="250px"),
         )
         self.path.add_class(f"path-{name}")
         self.camera = Camera(name, label, lambda data: self._got(data, "the camera's picture"))

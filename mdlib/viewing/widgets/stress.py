@@ -36,6 +36,7 @@ class StressPanel(PairPanel):
     `sliders[name]`, 0 to 100, for each name in evaluation.strength.ADJUSTABLE; see PredictPanel for samples.
     """
 
+    longest_px = 512  # what the network looks at, so that sliders stay quick
     title = "How much disturbance does it bear?"
     about = (
         "Each slider goes from nothing to the strongest that the evaluation draws; they add up. The IoU says "
