@@ -91,6 +91,7 @@ def facts(
     state: Mapping[str, Any],
     found: Mapping[str, Mapping],
     start: Path | None,
+    steps: int,
 ) -> dict[str, Any]:
     """What the file beside the weights says about them, as JSON."""
     training = {name: getattr(config, name) for name in SETTINGS}
@@ -107,7 +108,7 @@ def facts(
         "run_id": state["run_id"],
         "step": step,
         "samples_seen": step * config.batch_size,
-        "steps_planned": config.steps,
+        "steps_planned": steps,
         "steps_of_finish": last,
         "start": _about_start(start),
         "training": training,
@@ -138,11 +139,9 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         unfinished = (
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
-    options = (
-        " --start RUN" * bool(about["start"])
-        + " --export" * bool(unfinished)
-        + f" --finish {last}" * bool(last)
-    )
+    training, end = about["training"], f" --finish {last}" if last else ""
+    options = [f"--steps {about['steps_planned']} --stages {training['stages']}"]
+    options += ["--start RUN"] * bool(about["start"]) + [f"--export{end}"] * bool(unfinished)
     return TEXT.format(
         start=began(about),
         parameters=office["network"]["parameters"],
@@ -151,8 +150,8 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         step=about["step"],
         steps=about["steps_planned"],
         unfinished=unfinished,
-        settings=", ".join(f"{name} {value}" for name, value in about["training"].items()),
-        options=options,
+        settings=", ".join(f"{name} {value}" for name, value in training.items()),
+        options=" ".join(["", *options]),
         office_pairs=office["conditions"]["clean"]["pairs"],
         conditions=conditions(office),
         boundary_f=clean["boundary_f"],
@@ -208,8 +207,8 @@ def warning(scores: Mapping[str, Mapping[str, float]]) -> str:
     if ours < mean:
         return ""
     return (
-        f"\n\n**Depth of these weights is preliminary**: over the whole picture it is worse than a map that is "
-        f"always the same (AbsRel {ours:.2f} against {mean:.2f}). Use the mask; train longer for depth."
+        f"\n\n**Depth of these weights is preliminary**: over the whole picture it is worse than a map that "
+        f"is always the same (AbsRel {ours:.2f} against {mean:.2f}). Use the mask alone."
     )
 
 
