@@ -20,8 +20,7 @@ DEPTH = ("abs_rel", "delta1", "rmse_over_std", "order", "edge_f", "object_abs_re
 
 TEXT = """# mdnet: packaged weights
 
-`Predictor.load("mdnet")`, or `python -m mdlib predict BG FG_BG`. {parameters:,} parameters, {megabytes:.1f}
-MB.
+`Predictor.load("mdnet")`, or `python -m mdlib predict BG FG_BG`. {parameters:,} parameters.
 
 **In**: two pictures of the same place from the same spot, without and with something in it. **Out**: a soft
 mask of what was added, and depth as closeness (0.5 m / distance).
@@ -63,7 +62,7 @@ New drawn rooms with new drawn objects, {rooms_size} px, field of view 55 to 65 
 pairs; mask IoU {rooms_iou:.3f} clean, {rooms_mean:.3f} in the mean of the ten conditions. Depth, z in
 metres, beside the mean depth map of the training set and, on the object, the true depth of the background:
 
-{depth}
+{depth}{warning}
 
 The whole tables, with all four sets, checksums and versions: `benchmarks/results/weights_office.md` and
 `weights_rooms.md`.
@@ -92,6 +91,7 @@ def facts(
     state: Mapping[str, Any],
     found: Mapping[str, Mapping],
     start: Path | None,
+    steps: int,
 ) -> dict[str, Any]:
     """What the file beside the weights says about them, as JSON."""
     training = {name: getattr(config, name) for name in SETTINGS}
@@ -108,7 +108,7 @@ def facts(
         "run_id": state["run_id"],
         "step": step,
         "samples_seen": step * config.batch_size,
-        "steps_planned": config.steps,
+        "steps_planned": steps,
         "steps_of_finish": last,
         "start": _about_start(start),
         "training": training,
@@ -139,22 +139,19 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         unfinished = (
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
-    options = (
-        " --start RUN" * bool(about["start"])
-        + " --export" * bool(unfinished)
-        + f" --finish {last}" * bool(last)
-    )
+    training, end = about["training"], f" --finish {last}" if last else ""
+    options = [f"--steps {about['steps_planned']} --stages {training['stages']}"]
+    options += ["--start RUN"] * bool(about["start"]) + [f"--export{end}"] * bool(unfinished)
     return TEXT.format(
         start=began(about),
         parameters=office["network"]["parameters"],
-        megabytes=4 * office["network"]["parameters"] / 1e6,
         data="\n".join(data),
         samples=about["samples_seen"],
         step=about["step"],
         steps=about["steps_planned"],
         unfinished=unfinished,
-        settings=", ".join(f"{name} {value}" for name, value in about["training"].items()),
-        options=options,
+        settings=", ".join(f"{name} {value}" for name, value in training.items()),
+        options=" ".join(["", *options]),
         office_pairs=office["conditions"]["clean"]["pairs"],
         conditions=conditions(office),
         boundary_f=clean["boundary_f"],
@@ -165,6 +162,7 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         rooms_iou=rooms["sets"]["new_both"]["scores"]["network"]["iou"],
         rooms_mean=rooms["mean_of_ten"]["network"]["iou"],
         depth=depth(rooms["sets"]["new_both"]["scores"]),
+        warning=warning(rooms["sets"]["new_both"]["scores"]),
     )
 
 
@@ -201,6 +199,17 @@ def depth(scores: Mapping[str, Mapping[str, float]]) -> str:
         if "abs_rel" in one or "object_abs_rel" in one
     ]
     return common.table(["", *(metric.replace("_", " ") for metric in columns)], cells)
+
+
+def warning(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """A sentence where the network's depth is no use yet."""
+    ours, mean = scores["network"]["abs_rel"], scores["mean depth"]["abs_rel"]
+    if ours < mean:
+        return ""
+    return (
+        f"\n\n**Depth of these weights is preliminary**: over the whole picture it is worse than a map that "
+        f"is always the same (AbsRel {ours:.2f} against {mean:.2f}). Use the mask alone."
+    )
 
 
 def curve(rows: Sequence[Mapping], batch_size: int = 16) -> Figure:

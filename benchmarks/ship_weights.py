@@ -135,7 +135,7 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     rows = [json.loads(line) for line in newest.metrics.decode().splitlines()]
     found = {name: measured(model, newest.state, folders[name], name, args) for name in (OFFICE, ROOMS)}
     replace_file(results / "weights_training.jsonl", newest.metrics)
-    about = model_card.facts(config, newest.state, found, args.start)
+    about = model_card.facts(config, newest.state, found, args.start, args.steps)
     model_card.curve(rows).savefig(results / "weights_training.png")
     card = model_card.card(about, found)
     with tempfile.TemporaryDirectory() as folder:
