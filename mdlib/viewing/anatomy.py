@@ -32,7 +32,7 @@ def zip_parts(data: bytes) -> list[Part]:
     count, size, start = struct.unpack("<HLL", data[at + 10 : at + 20])
     if start + size != at:
         raise ValueError("this is an archive in ZIP64 format; only small ones are taken apart here")
-    end = Part(at, len(data), KINDS[4], f"{count} members, directory of {size} bytes at {start}")
+    end = Part(at, len(data), KINDS[4], f"{count} members, from {start}")
     return sorted([*_members(data, start, count), end])
 
 
@@ -40,16 +40,16 @@ def _members(data: bytes, at: int, count: int) -> Iterator[Part]:
     for _ in range(count):
         if data[at : at + 4] != _CENTRAL:
             raise ValueError(f"no directory entry at byte {at}: the archive is damaged")
-        crc, size = struct.unpack("<LL", data[at + 16 : at + 24])
+        (size,) = struct.unpack("<L", data[at + 20 : at + 24])
         lengths = struct.unpack("<HHH", data[at + 28 : at + 34])
         (offset,) = struct.unpack("<L", data[at + 42 : at + 46])
         name = data[at + 46 : at + 46 + lengths[0]].decode()
         end = at + 46 + sum(lengths)
-        yield Part(at, end, KINDS[3], f"{name}: {size} bytes, header at {offset}, CRC-32 {crc:08x}")
+        yield Part(at, end, KINDS[3], f"{name}, {size} bytes, at {offset}")
         at = end
         local = struct.unpack("<HH", data[offset + 26 : offset + 30])
         body = offset + 30 + sum(local)
-        yield Part(offset, offset + 30, KINDS[0], f"a name of {local[0]} bytes follows, then {size} of data")
+        yield Part(offset, offset + 30, KINDS[0], f"name {local[0]}, data {size} bytes")
         yield Part(offset + 30, body, KINDS[1], name)
         yield Part(body, body + size, KINDS[2], f"{size} bytes, as they are")
 
@@ -78,6 +78,5 @@ def hex_dump(data: bytes, parts: Sequence[Part]) -> HexDump:
             )
         if cut:
             lines.append(f"        ... {len(shown) - _SHOWN:,} more")
-    return HexDump(
-        "<pre style='font-family:monospace;line-height:1.25;font-size:12px'>" + "\n".join(lines) + "</pre>"
-    )
+    style = "font:11px/1.3 monospace;white-space:pre;overflow-x:auto"
+    return HexDump(f"<pre style='{style}'>" + "\n".join(lines) + "</pre>")

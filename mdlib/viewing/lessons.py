@@ -9,21 +9,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import torch
 
 from mdlib import colab
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.feed import open_feed
-from mdlib.evaluation.disturb import disturb
-from mdlib.evaluation.metrics import mask_metrics
-from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.registry import WEIGHTS_NAME
 from mdlib.training.trainer import Fitted, TrainConfig, Trainer, new_model
-from mdlib.viewing.predict import Predictor
-from mdlib.viewing.scenes import scene
 
 WORK = "mdlib-work"
 
@@ -79,30 +70,6 @@ def start_command(*words: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "mdlib", *map(str, words)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **quiet)
-
-
-class Judged(NamedTuple):
-    """How well the mask of sample `index` was found, and the pictures (H,W,3 uint8) bg and fg_bg as seen."""
-
-    iou: float
-    index: int
-    seen: tuple[np.ndarray, np.ndarray]
-
-
-def ranked(
-    predictor: Predictor, samples: SceneDataset, condition: str = "clean", seed: int = 0
-) -> list[Judged]:
-    """All samples under a condition of `evaluation.disturb`, the worst mask first."""
-    judged = []
-    for index in range(len(samples)):
-        one = scene(samples, index)
-        pair = [torch.from_numpy(one[name]).permute(2, 0, 1)[None] / 255 for name in ("bg_img", "fg_bg_img")]
-        true = torch.from_numpy(one["mask"])[None, None]
-        shown = disturb(condition, *pair, true, [seed + index])
-        seen = tuple(x[0].permute(1, 2, 0).mul(255).round().byte().numpy() for x in shown)
-        found = torch.from_numpy(predictor(*seen).mask)[None, None]
-        judged.append(Judged(mask_metrics(found, true)["iou"].item(), index, seen))
-    return sorted(judged, key=lambda one: one.iou)
 
 
 class Table(str):

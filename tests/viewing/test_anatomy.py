@@ -28,9 +28,7 @@ def test_no_byte_is_left_out(archive):
 def test_parts_say_what_zipfile_says(archive):
     parts = zip_parts(archive)
     for info, entry in zip(zipfile.ZipFile(io.BytesIO(archive)).infolist(), parts[6:8], strict=True):
-        assert entry.says == (
-            f"{info.filename}: {info.file_size} bytes, header at {info.header_offset}, CRC-32 {info.CRC:08x}"
-        )
+        assert entry.says == f"{info.filename}, {info.file_size} bytes, at {info.header_offset}"
     assert archive[parts[2].start : parts[2].end] == b"hello"
 
 

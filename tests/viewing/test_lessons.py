@@ -1,22 +1,17 @@
 """What the notebooks share."""
 
-import numpy as np
 import pytest
-import torch
 
 from mdlib.loading.dataset import open_dataset
-from mdlib.modeling.networks.base import MaskDepth
 from mdlib.viewing.lessons import (
     data_folder,
     lesson_config,
-    ranked,
     start_command,
     table,
     train,
     trained_run,
     work_folder,
 )
-from mdlib.viewing.predict import Predictor
 
 
 def test_files_go_below_the_current_folder(monkeypatch, tmp_path):
@@ -47,28 +42,6 @@ def test_a_run_is_trained_once(tmp_path, tiny_dataset, capsys):
     assert trained_run(config) == config.run
     assert not capsys.readouterr().out
     assert train(config).step == 2
-
-
-class Marks(torch.nn.Module):
-    """Marks what is brighter in the scene: right for bright objects, wrong for dark ones."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(()))
-
-    def forward(self, bg, fg_bg):
-        return MaskDepth(((fg_bg - bg).mean(1, keepdim=True) - 0.02) * 1000 * self.weight, None)
-
-
-def test_ranked_begins_with_the_worst(tiny_dataset):
-    few = open_dataset(tiny_dataset).split()["new_both"]
-    order = ranked(Predictor(Marks(), "cpu"), few)
-    assert sorted(one.index for one in order) == list(range(len(few)))
-    assert [one.iou for one in order] == sorted(one.iou for one in order)
-    best = order[-1]
-    assert np.array_equal(best.seen[1], few[best.index]["fg_bg"].permute(1, 2, 0).numpy())
-    shaken = ranked(Predictor(Marks(), "cpu"), few, "shift")
-    assert np.mean([one.iou for one in shaken]) < np.mean([one.iou for one in order])
 
 
 def test_a_command_runs_beside_the_notebook():
