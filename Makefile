@@ -1,18 +1,20 @@
 # Everything runs in .venv, which is made on first use; python3 and make are all that is needed.
 PYTHON ?= python3
 VENV := .venv
+COLAB := .venv-colab
 PY := $(VENV)/bin/python
 # Workers of the tests; each keeps to one core.
 WORKERS ?= 2
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help env demo picture gallery weights notebooks badges docs test test-full lint clean
+.PHONY: help env demo picture gallery weights notebooks badges docs test test-full test-colab lint clean
 
 help:
 	@echo "make demo       rooms and objects -> data set -> training -> evaluation -> prediction (10 minutes)"
 	@echo "make test       the tests of every day"
 	@echo "make test-full  all tests, also the slow ones"
+	@echo "make test-colab the notebooks and panels with the older ipywidgets and IPython of Colab"
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
 	@echo "make gallery    the picture of rooms and props in assets/"
@@ -73,10 +75,19 @@ test: env
 test-full: env
 	@$(PYTEST)
 
+# A second environment, whose own packages come before those of the first.
+test-colab: env
+	@$(PYTHON) -m venv $(COLAB)
+	@$(COLAB)/bin/python -m pip install -qq --disable-pip-version-check "ipywidgets==7.7.1" "ipython==7.34.0" \
+		"ipykernel<7" "numpy==2.1.*" "pillow==11.3.*" "matplotlib==3.10.*" nbclient nbformat
+	@$(PY) -c "import sysconfig; print('$(CURDIR)', sysconfig.get_path('purelib'), sep='\n')" \
+		> "$$($(COLAB)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/the_rest.pth"
+	@OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q tests/notebooks tests/viewing/test_widgets.py -m "not slow"
+
 lint: env
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) $(DEMO) notebooks/mdlib-work build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) $(COLAB) $(DEMO) notebooks/mdlib-work build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,16 +43,13 @@ extras["test"] = [
     *extras["dask"],
     *extras["teacher"],
     *extras["notebooks"],
-    "ipykernel>=6.0",
+    "ipykernel>=6.25",
     "voila>=0.5",  # shows notebooks as pages: panels are driven in a browser (Chromium)
     "playwright>=1.40",
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "packaging>=23.0",
-    "nbclient>=0.9",  # these three run the notebooks
-    "nbformat>=5.9",
-    "ipykernel>=6.25",
     "ruff>=0.6",
     "setuptools>=70.1",  # builds the wheel that a test installs elsewhere
     "scikit-image>=0.22",  # these three: references that the metrics are compared with

@@ -187,7 +187,7 @@ class MDNet(MaskDepthNet):
         "mask_decoder": ("mask_decoder",),
         "depth_decoder": ("depth_decoder",),
     }
-    cam_layers = {"mask": "mask_decoder.step8", "depth": "depth_decoder.step8"}
+    cam_layers = {"mask": "mask_decoder.step2", "depth": "depth_decoder.step8"}
     align = staticmethod(align)
 
     def __init__(self) -> None:
