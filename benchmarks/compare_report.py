@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import common
 from equal import MEAN, cell, over_seeds
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.loading.splits import SETS
@@ -119,17 +120,22 @@ def figure(found: Mapping, columns: Sequence[Column]) -> Figure:
                     continue
                 colour = COLOURS[names.index(one["network"]) % len(COLOURS)]
                 place = found["costs"]["networks"][one["network"]]["macs"] / 1e9, score[0]
-                face = colour if filled else "white"
-                ax.errorbar(*place, yerr=score[1], fmt="o", color=colour, markerfacecolor=face, markersize=8)
+                face, size = (colour, 6) if filled else ("none", 11)  # both are seen where they fall together
+                ax.errorbar(
+                    *place, yerr=score[1], fmt="o", color=colour, markerfacecolor=face, markersize=size
+                )
                 if filled:
                     ax.annotate(
                         label(one), place, (8, 4), textcoords="offset points", color=colour, fontsize=9
                     )
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.margins(x=0.25, y=0.1)
         ax.set_title(title, color=INK, fontsize=11)
         ax.set_xlabel(f"GMAC of a prediction at {found['costs']['size']} px", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#eeeeee")
-    panels.suptitle("full: equal time    hollow: equal samples", fontsize=9, color=INK)
+    panels.suptitle("disk: equal time    ring: equal samples", fontsize=9, color=INK)
     return panels

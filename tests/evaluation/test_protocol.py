@@ -46,6 +46,13 @@ def without_time(result: dict) -> dict:
     return {key: value for key, value in result.items() if key != "seconds"}
 
 
+def test_without_rivals_the_network_is_measured_alone(data, result):
+    alone = evaluate(Difference(), data, pairs=4, sets=["new_both"], conditions=["shift"], rivals=False)
+    for kind, name in (("sets", "new_both"), ("conditions", "shift")):
+        scores = alone[kind][name]["scores"]
+        assert scores == {"network": result[kind][name]["scores"]["network"]}
+
+
 def test_everything_is_measured_beside_the_baselines(result):
     assert list(result["sets"]) == list(SETS)
     assert list(result["conditions"]) == list(ALL_CONDITIONS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mdlib.modeling.registry import create_model, load_model, model_names, save_model
+from mdlib.modeling.registry import create_model, load_model, model_names, packaged_weights, save_model
 
 
 @pytest.fixture
@@ -33,6 +33,24 @@ def test_round_trip_gives_equal_outputs(tmp_path, name, options):
     assert not again.training
     for before, after in zip(outputs(model), outputs(again), strict=True):
         assert before is after is None or torch.equal(before, after)
+
+
+def test_a_pair_of_files_is_loaded_too(saved):
+    expected = outputs(load_model(saved))
+    (saved / "model.safetensors").rename(saved / "mine.safetensors")
+    (saved / "config.json").rename(saved / "mine.json")
+    assert torch.equal(outputs(load_model(saved / "mine.safetensors")).mask_logits, expected.mask_logits)
+    (saved / "mine.json").unlink()
+    with pytest.raises(FileNotFoundError, match="mine.json does not exist"):
+        load_model(saved / "mine.safetensors")
+
+
+def test_packaged_weights_are_small_and_of_their_network(repository):
+    packaged = packaged_weights()
+    assert packaged == {"mdnet": repository / "assets/weights/mdnet.safetensors"}
+    assert packaged["mdnet"].stat().st_size <= 6e6
+    assert load_model(packaged["mdnet"]).name == "mdnet"
+    assert packaged["mdnet"].with_suffix(".md").is_file()
 
 
 def test_weights_in_another_memory_layout_are_saved_too(tmp_path):
