@@ -102,7 +102,6 @@ def reliability_figure(pred_masks: Sequence[np.ndarray], true_masks: Sequence[np
     ax, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=1, label="can be believed")
     ax.plot(told, means, "o-", color=BLUE, label=f"this mask (off by {error:.1%} in the mean)")
-    ax.set_aspect("equal")
     _finish(ax, None, "true coverage")
     below.bar((np.floor(np.minimum(told, 1 - 1e-9) * BINS) + 0.5) / BINS, counts, 0.9 / BINS, color=BLUE)
     below.set_yscale("log")
