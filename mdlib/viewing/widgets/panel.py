@@ -141,8 +141,8 @@ def slider(label: str, value: int, low: int, high: int, name: str, unit: str = "
         min=low,
         max=high,
         description=label + (f" ({unit.strip()})" if unit.strip() else ""),
-        style={"description_width": "125px"},
-        layout=widgets.Layout(width="370px", max_width="100%"),
+        style={"description_width": "155px"},
+        layout=widgets.Layout(width="400px", max_width="100%"),
     )
     made.add_class(name)
     return made
