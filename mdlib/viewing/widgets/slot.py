@@ -34,7 +34,8 @@ class PictureSlot:
         self.camera = Camera(name, label, lambda data: self._got(data, "the camera's picture"))
         self.title = widgets.HTML()
         self.name_it("")
-        self.upload.observe(self._uploaded, "value")
+        # ipywidgets 7 counts uploads; its value stays as it is where the same file comes again.
+        self.upload.observe(self._uploaded, "_counter" if self.upload.has_trait("_counter") else "value")
         self.path.observe(self._named, "value")
         controls = widgets.HBox(
             [self.upload, self.path, *self.camera.widgets],
@@ -43,7 +44,7 @@ class PictureSlot:
         self.widget = widgets.VBox([self.title, controls], layout=widgets.Layout(max_width="100%"))
 
     def _uploaded(self, change: dict) -> None:
-        files = uploaded_files(change["new"])
+        files = uploaded_files(self.upload.value)
         if not files:
             return
         name, data = files[-1]
