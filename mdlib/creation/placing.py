@@ -32,6 +32,13 @@ class Placements:
     z_m: np.ndarray
     seed: np.ndarray
 
+    @classmethod
+    def one(
+        cls, x_px: int, y_px: int, scale: float, z_m: float, fg: int = 0, flip: bool = False
+    ) -> "Placements":
+        """One row: this object in a picture of its own, sample 0 on background 0."""
+        return cls(*(np.array([value]) for value in (0, 0, fg, flip, x_px, y_px, scale, z_m, 0)))
+
     def __len__(self) -> int:
         return len(self.sample)
 

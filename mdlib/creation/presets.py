@@ -111,8 +111,7 @@ class Fits:
         if top >= bottom or left >= right:
             return np.zeros((0, 0), np.uint8)
         part = (..., slice(top, bottom), slice(left, right))
-        columns = (0, 0, fg, flip, x - left, y - top, height / (bottom - top), z_m, 0)
-        row = Placements(*(np.array([value]) for value in columns))
+        row = Placements.one(x - left, y - top, height / (bottom - top), z_m, fg, flip)
         out = compose(
             torch.zeros(1, 3, bottom - top, right - left, dtype=torch.uint8),
             self.sprites,

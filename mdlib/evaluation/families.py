@@ -114,9 +114,10 @@ def jpeg(bg, fg_bg, mask, u):
 
 
 def _through_jpeg(x: Tensor, u: Tensor) -> Tensor:
-    imgs = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     qualities = (30 + 46 * u).long().tolist()  # whole numbers 30 to 75
-    coded = [codec.decode(codec.encode_jpeg(img, q)) for img, q in zip(imgs, qualities, strict=True)]
+    coded = [
+        codec.decode(codec.encode_jpeg(img, q)) for img, q in zip(codec.to_imgs(x), qualities, strict=True)
+    ]
     return codec.to_unit(torch.from_numpy(np.stack(coded)).to(x.device).permute(0, 3, 1, 2)).to(x)
 
 

@@ -273,3 +273,8 @@ def inversion_table() -> np.ndarray:
 def to_unit(stored: torch.Tensor) -> torch.Tensor:
     """uint8 picture or mask to float32 in [0, 1]."""
     return stored.float() / 255.0
+
+
+def to_imgs(unit: torch.Tensor) -> np.ndarray:
+    """(B,C,H,W) floats, 0 to 1 (less or more is cut off), to (B,H,W,C) uint8 pictures."""
+    return (unit.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

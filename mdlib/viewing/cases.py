@@ -14,6 +14,7 @@ from mdlib.evaluation.colours import depth_colours, depth_range
 from mdlib.evaluation.disturb import disturb
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.evaluation.pairs import disturbance_seeds, frozen_pairs
+from mdlib.loading.codec import to_imgs
 from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.modes import evaluation_mode
@@ -85,7 +86,7 @@ def _cases(
     ious = mask_metrics(pred, truth["mask"])["iou"].tolist()
     weights = interpolate(pred, maps.shape[-2:], mode="bilinear", antialias=True) + 1e-6
     features = (maps * weights).sum((2, 3)) / weights.sum((2, 3))  # (B,C)
-    pictures = [_image(x) for x in (bg, fg_bg)]
+    pictures = [to_imgs(x) for x in (bg, fg_bg)]
     maps = [None if x is None else x[:, 0].float().cpu().numpy() for x in (pred, answer.depth, truth["mask"])]
     known = truth.get("depth")
     maps.append(None if known is None or known.isnan().all() else known[:, 0].cpu().numpy())
@@ -162,7 +163,3 @@ def principal_components(features: np.ndarray, count: int = 2) -> np.ndarray:
     scaled = (features - features.mean(0)) / np.where(spread > 0, spread, 1)
     u, s, _ = np.linalg.svd(scaled, full_matrices=False)
     return u[:, :count] * s[:count]
-
-
-def _image(pictures: Tensor) -> np.ndarray:
-    return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

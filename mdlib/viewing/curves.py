@@ -52,6 +52,19 @@ def read_rows(run: str | Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+def rows_so_far(run: str | Path) -> list[dict]:
+    """The rows of a run's metrics.jsonl; none where the run has not begun."""
+    try:
+        return read_rows(run)
+    except FileNotFoundError:
+        return []
+
+
+def newest_sheet(run: str | Path) -> Path | None:
+    """The picture with the newest samples of a run, if there is one."""
+    return max((Path(run) / "samples").glob("step-*.png"), default=None)
+
+
 def score_figure(runs: Mapping[str, Sequence[dict]], names: Sequence[str]) -> Figure:
     """Scores of the checks against minutes of training: a panel per name, a curve per run (name -> rows)."""
     figure = Figure(figsize=(4.2 * len(names), 3.6), dpi=110, facecolor="white", layout="constrained")

@@ -19,9 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mdlib.viewing.curves import read_rows, run_figure
-
-SAMPLES = "samples"
+from mdlib.viewing.curves import newest_sheet, rows_so_far, run_figure
 
 
 class LivePlot:
@@ -39,14 +37,10 @@ class LivePlot:
 
     def png(self) -> bytes:
         """The picture of now."""
-        try:
-            rows = read_rows(self.run)
-        except FileNotFoundError:
-            rows = []
         curves = io.BytesIO()
-        run_figure(self.run.name, rows).savefig(curves, format="png")
-        sheets = sorted((self.run / SAMPLES).glob("step-*.png"))
-        return _stacked(curves, sheets[-1]) if sheets else curves.getvalue()
+        run_figure(self.run.name, rows_so_far(self.run)).savefig(curves, format="png")
+        sheet = newest_sheet(self.run)
+        return _stacked(curves, sheet) if sheet else curves.getvalue()
 
     def show(self) -> None:
         """Show the picture of now in this cell."""

@@ -45,9 +45,8 @@ def paste(bg_img: np.ndarray, rgba: np.ndarray, x: int, y: int, way: str) -> np.
 def compose_one(bg_img: np.ndarray, rgba: np.ndarray, x: int, y: int) -> np.ndarray:
     """The picture with the cut-out as `compose` paints it, at its own size: linear, edges cleaned."""
     bg = torch.from_numpy(bg_img.copy()).permute(2, 0, 1)[None]
-    scale = rgba.shape[0] / bg_img.shape[0]
-    row = (0, 0, 0, False, x, y, scale, np.nan, 0)
-    made = compose(bg, [make_sprite(rgba)], Placements(*(np.array([value]) for value in row)))
+    placement = Placements.one(x, y, rgba.shape[0] / bg_img.shape[0], np.nan)
+    made = compose(bg, [make_sprite(rgba)], placement)
     return made["fg_bg"][0].permute(1, 2, 0).numpy()
 
 
@@ -60,8 +59,7 @@ def stand(room: Room, prop: Prop, x: int, y: int) -> dict[str, np.ndarray]:
     z_m = float(room.z[y, x])
     tall_px = room.focal_px * prop.height_m / z_m
     left = round(x - tall_px * prop.rgba.shape[1] / prop.rgba.shape[0] / 2)
-    row = (0, 0, 0, False, left, round(y - tall_px), tall_px / len(room.rgb), z_m, 0)
-    placement = Placements(*(np.array([value]) for value in row))
+    placement = Placements.one(left, round(y - tall_px), tall_px / len(room.rgb), z_m)
     bg = torch.from_numpy(room.rgb.copy()).permute(2, 0, 1)[None]
     z, floor = (torch.from_numpy(one.copy())[None, None] for one in (room.z, room.floor))
     made = compose(bg, [make_sprite(prop.rgba, prop.relief)], placement, z, floor)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mdlib.evaluation.strength import ADJUSTABLE, disturb_by
+from mdlib.loading.codec import to_imgs
 from mdlib.viewing.figures import depth_colours, overlay
 from mdlib.viewing.scenes import mask_iou
 from mdlib.viewing.widgets.gallery import Shown
@@ -87,7 +88,7 @@ class StressPanel(PairPanel):
         mask = self.prediction.mask if pair.mask is None else pair.mask
         bg, fg_bg = (torch.from_numpy(np.array(img)).permute(2, 0, 1)[None] / 255 for img in pair[:2])
         made = disturb_by(strengths, bg, fg_bg, torch.from_numpy(np.array(mask, np.float32))[None, None])
-        return tuple((x[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for x in made)
+        return tuple(to_imgs(x)[0] for x in made)
 
     def _reset(self, button: object) -> None:
         for one in self.sliders.values():

@@ -9,8 +9,7 @@ from PIL import Image
 
 from mdlib.loading.codec import read_picture
 from mdlib.training.trainer import Trainer
-from mdlib.viewing.curves import read_rows, run_figure
-from mdlib.viewing.live_plot import SAMPLES
+from mdlib.viewing.curves import newest_sheet, rows_so_far, run_figure
 from mdlib.viewing.widgets.gallery import Shown
 from mdlib.viewing.widgets.panel import DONE, NOTE, WORKING, Panel, row
 
@@ -113,7 +112,7 @@ class TrainingPanel(Panel):
         """Show where the run is, each time that it has written something."""
         seen = None
         while not ended.wait(self.every_s):
-            rows = self._rows()
+            rows = rows_so_far(self.trainer.run)
             self._move_bar()
             if not self._stop_asked:
                 self.tell([(WORKING, f"training, step {rows[-1]['step'] if rows else 0}")])
@@ -125,22 +124,15 @@ class TrainingPanel(Panel):
         """Show the curves and the newest sheet of samples."""
         run = self.trainer.run
         file = io.BytesIO()
-        run_figure(run.name, self._rows(), columns=2).savefig(file, format="png")
+        run_figure(run.name, rows_so_far(run), columns=2).savefig(file, format="png")
         img = np.asarray(Image.open(file).convert("RGB"))
         shown = [Shown("curves", "Curves of the run", img, encoded=("png", file.getvalue()), wide=True)]
-        sheets = sorted((run / SAMPLES).glob("step-*.png"))
-        if sheets:
-            data, about = sheets[-1].read_bytes(), "Samples that training does not see"
-            shown.append(Shown("samples", about, read_picture(sheets[-1]), encoded=("png", data), wide=True))
+        if sheet := newest_sheet(run):
+            data, about = sheet.read_bytes(), "Samples that training does not see"
+            shown.append(Shown("samples", about, read_picture(sheet), encoded=("png", data), wide=True))
         self._move_bar()
         self.show(shown)
 
     def _move_bar(self) -> None:
         done = min(1.0, getattr(self.trainer, "progress", 0.0))
         self.bar.value, self.bar.description = done, f"{done:.0%}".replace("%", " %")
-
-    def _rows(self) -> list[dict]:
-        try:
-            return read_rows(self.trainer.run)
-        except FileNotFoundError:  # it has not begun
-            return []
