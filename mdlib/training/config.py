@@ -130,13 +130,14 @@ class TrainConfig:
     """Where to train; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the network's activations."""
-    # mdnet at 224 px, in seconds of one core, medians of 5 rounds in turns (benchmarks/training.py --choices
-    # contiguous fused): 0.94 times as fast without channels_last, 0.98 with fused. Both lie within the noise
-    # of that machine, and nothing speaks for other defaults. compile could not be measured there.
+    # mdnet on a CPU (benchmarks/training.py --choices contiguous fused compile): 0.94 times as fast without
+    # channels_last and 0.98 with fused at 224 px, within the noise of that machine; 0.83 with compile at
+    # 112 px, after 3.5 minutes of compiling. Nothing speaks for other defaults.
     channels_last: bool = True
     """Keep the channels of a pixel side by side in memory."""
     compile: bool = False
-    """Compile the network with torch.compile: slow to begin, then faster where it works."""
+    """Compile the network with torch.compile: slow to begin, then perhaps faster on a GPU; on a CPU mdnet
+    becomes slower."""
     fused: bool = False
     """Let the optimizer do its step in one piece (not for rmsprop)."""
 
