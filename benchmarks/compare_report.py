@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import common
 from equal import MEAN, cell, over_seeds
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
@@ -112,6 +113,7 @@ def figure(found: Mapping, columns: Sequence[Column]) -> Figure:
     shown = [c for c in columns if c[1][1] == MEAN or c[1][2].endswith("abs_rel")]
     panels = Figure(figsize=(5.2 * len(shown), 4.4), dpi=110, facecolor="white", layout="constrained")
     names = list(found["costs"]["networks"])
+    several = len({one["loss"] for results in found["results"].values() for one in results}) > 1
     for ax, (title, column, _) in zip(panels.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for results, filled in zip(found["results"].values(), (True, False), strict=True):
             for one in results:
@@ -124,10 +126,14 @@ def figure(found: Mapping, columns: Sequence[Column]) -> Figure:
                 ax.errorbar(
                     *place, yerr=score[1], fmt="o", color=colour, markerfacecolor=face, markersize=size
                 )
-                if filled:
-                    ax.annotate(
-                        label(one), place, (8, 4), textcoords="offset points", color=colour, fontsize=9
-                    )
+                if filled and several:
+                    where = {"xytext": (8, 4), "textcoords": "offset points"}
+                    ax.annotate(one["loss"], place, **where, color=colour, fontsize=8)
+        if column[2].endswith("abs_rel"):
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
@@ -138,4 +144,8 @@ def figure(found: Mapping, columns: Sequence[Column]) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#eeeeee")
     panels.suptitle("disk: equal time    ring: equal samples", fontsize=9, color=INK)
+    dots = [
+        Line2D([], [], marker="o", linestyle="", color=COLOURS[i % len(COLOURS)]) for i in range(len(names))
+    ]
+    panels.legend(dots, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9)
     return panels

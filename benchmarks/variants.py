@@ -4,11 +4,12 @@ The package has no options for what is not used, so everything is done to a fres
 """
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks import mdnet
+from mdlib.modeling.networks import align, mdnet
 from mdlib.modeling.networks.base import MASK_PRIOR_LOGIT, conv_bn_relu, init_convs, init_head, upsample
 from mdlib.modeling.registry import create_model
 
@@ -94,7 +95,7 @@ class CoarseMask(mdnet.MaskDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        del self.below, self.edges, self.refine
+        del self.coarse, self.below, self.edges, self.refine
         self.head = nn.Conv2d(mdnet.MASK_WIDTHS[2], 1, 3, padding=1)
 
     def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,11 +110,27 @@ def no_refinement(model: nn.Module) -> None:
     init_head(model.mask_decoder.head, MASK_PRIOR_LOGIT)
 
 
-def no_original(model: nn.Module) -> None:
-    # `blocks` holds each of 12 channels at 4 places; the last 3 are the difference to bg as it came.
-    edges = model.mask_decoder.edges
-    kept = torch.ones(12).index_fill(0, torch.arange(9, 12), 0.0).repeat_interleave(4)[:, None, None]
-    edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept.to(inputs[0]),))
+def without(channels: range) -> Callable[[nn.Module], None]:
+    """The refinement at full size without these of its 14 channels, each of which it sees at 4 places."""
+    kept = torch.ones(14).index_fill(0, torch.tensor(channels), 0.0).repeat_interleave(4)[:, None, None]
+
+    def change(model: nn.Module) -> None:
+        edges = model.mask_decoder.edges
+        edges.register_forward_pre_hook(lambda module, inputs: (inputs[0] * kept.to(inputs[0]),))
+
+    return change
+
+
+no_original = without(range(9, 12))
+no_matte = without(range(12, 14))
+
+
+def plain_light(model: nn.Module) -> None:
+    def aligned(bg: Tensor, fg_bg: Tensor) -> Tensor:
+        with patch.object(align, "WORTH", 0.0):
+            return align.align(bg, fg_bg)
+
+    model.align = aligned
 
 
 class OneSurface(mdnet.DepthDecoder):
@@ -178,12 +195,14 @@ def fresh(module: nn.Module) -> nn.Module:
 ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = {
     FULL: (None, {}),
     "no alignment": (no_alignment, {}),
+    "alignment by gain and offset alone": (plain_light, {}),
     "no correlation": (no_correlation, {}),
     "no absolute difference": (no_difference, {}),
     "features side by side, not compared": (side_by_side, {}),
     "early fusion, 6 channels": (early_fusion, {}),
     "no context at 1/32": (no_context, {}),
     "no refinement at full size": (no_refinement, {}),
+    "refinement without the matte": (no_matte, {}),
     "refinement without the unaligned bg": (no_original, {}),
     "one surface of depth": (one_surface, {}),
     "no mask features for depth": (no_mask_features, {}),
@@ -191,6 +210,7 @@ ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = 
     "no augmentation": (None, {"augment": 0.0}),
     "no averaged weights": (None, {"ema": 0.0}),
     "mask by BCE alone": (None, {"loss": "BCE + L1"}),
+    "depth by L1 of closeness alone": (None, {"loss": "BCE + Dice and L1 + gradient"}),
 }
 
 

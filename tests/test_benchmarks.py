@@ -47,7 +47,7 @@ def test_networks(benchmark, tmp_path):
     few = ("--networks", "mdnet", "conv2-mask", "--size", 32, "--rounds", 1, "--threads", 1)
     out = benchmark("networks.py", *few, "--parts", "latency", "--json", tmp_path / "networks.json")
     found = json.loads((tmp_path / "networks.json").read_text())
-    assert found["networks"]["mdnet"]["parameters"] == 793_588
+    assert found["networks"]["mdnet"]["parameters"] == 795_341
     assert found["latency"]["1 thread"]["as created"]["mdnet"]["times_reference"] == 1
     assert "| conv2-mask | 76,929 |" in out
 
@@ -95,7 +95,7 @@ def test_ablation(benchmark, tiny_dataset, tmp_path):
     out = benchmark("ablation.py", tiny_dataset, *few, *where)
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found["results"]) == ["mdnet", "early fusion, 6 channels"]
-    assert found["rows"]["mdnet"]["parameters"] == 793_588
+    assert found["rows"]["mdnet"]["parameters"] == 795_341
     assert out.endswith((tmp_path / "ablation.md").read_text())
 
 

@@ -21,10 +21,23 @@ from mdlib.modeling.networks.base import MaskDepth
 
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for values in [0, 1]
 LOG_FLOOR = 1e-3  # closeness below this (farther than 500 m) has no useful logarithm
+FAR = 0.02  # nor, where sky or relative depth may be trained on, below this (25 m)
 
 # Named after what they reproduce. A network without depth skips the depth terms.
 PRESETS: dict[str, dict[str, float]] = {
-    "mdnet": {"mask_bce": 1.0, "mask_dice": 1.0, "depth_l1": 1.0, "depth_gradient": 1.0},
+    "mdnet": {
+        "mask_bce": 1.0,
+        "mask_dice": 1.0,
+        "depth_l1": 1.0,
+        "depth_log_l1": 0.2,
+        "depth_gradient": 1.0,
+    },
+    "BCE + Dice and L1 + gradient": {
+        "mask_bce": 1.0,
+        "mask_dice": 1.0,
+        "depth_l1": 1.0,
+        "depth_gradient": 1.0,
+    },
     "BCE + L1": {"mask_bce": 1.0, "depth_l1": 1.0},
     "BCE + Dice": {"mask_bce": 1.0, "mask_dice": 1.0},
     "BCE + MSE": {"mask_bce": 1.0, "depth_mse": 1.0},
@@ -126,6 +139,20 @@ def l1(pred: Tensor, true: Tensor, known: Tensor, whole: Tensor | None = None) -
     return known_mean(error(pred, true, known).abs(), known, whole)
 
 
+def log_l1(pred: Tensor, true: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Mean |log p - log t|: errors count in proportion, so those of far things as much as those of near ones.
+
+    Closeness is near / z, so the value is the same for distances; all below FAR counts as FAR.
+    """
+    return known_mean(log_error(pred, true, known, FAR).abs(), known, whole)
+
+
+def log_error(pred: Tensor, true: Tensor, known: Tensor, floor: float) -> Tensor:
+    """`log pred - log true` where known, 0 elsewhere; what is less than `floor` counts as `floor`."""
+    safe_true = torch.where(known, true, 1.0).clamp(min=floor)
+    return torch.where(known, pred.clamp(min=floor).log() - safe_true.log(), 0)
+
+
 def mse(pred: Tensor, true: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
     """Mean squared error."""
     return known_mean(error(pred, true, known).square(), known, whole)
@@ -184,8 +211,7 @@ def silog(
     From Eigen et al. 2014. Closeness is near / z, so d only changes its sign against metres and the value is
     the same. Images without known depth are left out of the mean.
     """
-    safe_true = torch.where(known, true, 1.0).clamp(min=LOG_FLOOR)
-    d = torch.where(known, pred.clamp(min=LOG_FLOOR).log() - safe_true.log(), 0).flatten(1)
+    d = log_error(pred, true, known, LOG_FLOOR).flatten(1)
     count = known.flatten(1).sum(1)
     mean, mean_square = d.sum(1) / count.clamp(min=1), d.square().sum(1) / count.clamp(min=1)
     images = None if whole is None else whole.flatten(1).any(1)
@@ -263,6 +289,7 @@ _TERMS: dict[str, dict[str, Term]] = {
     },
     "depth": {
         **{kind: _of_depth(term) for kind, term in _BOTH.items()},
+        "log_l1": _of_depth(log_l1),
         "silog": _of_depth(silog),
         "matching": _of_depth(gradient_matching),
     },

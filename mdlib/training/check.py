@@ -19,7 +19,6 @@ def quick_check(
     loader,
     pairs: int,
     size: int | None,
-    device: torch.device,
     stop: StopRequest,
     show: Callable[[Shown], None],
 ) -> dict[str, float] | None:
@@ -30,7 +29,7 @@ def quick_check(
     protocol is evaluation.protocol. `show` gets the first samples and what the network makes of them.
     """
     found: dict[str, list[Tensor]] = {"iou": [], "iou_disturbed": [], "depth_error": []}
-    seen, shown = 0, None
+    seen, shown, device = 0, None, next(model.parameters()).device
     loader.set_epoch(0)
     for raw in loader:
         if stop.name:

@@ -189,9 +189,8 @@ class Trainer:
         due = math.floor(min(1.0, self.progress) * self.config.checks)
         if due <= self.at.checks:
             return
-        looked = self.state.average.model, self.val_loader, self.config.check_pairs, self.stages[-1].size
-        told = self.state.device, self.stop, self.show
-        scores = self.team.from_first(lambda: quick_check(*looked, *told))
+        about = self.config.check_pairs, self.stages[-1].size, self.stop, self.show
+        scores = self.team.from_first(lambda: quick_check(self.state.average.model, self.val_loader, *about))
         if scores is None:  # asked to stop: it is done when the run goes on
             return
         self.at.checks, self.scores = due, scores

@@ -37,6 +37,7 @@ def row(*values):
         (losses.mse, (0.25 + 0.0025 + 0) / 3),
         # beta 0.1: 0.5 - 0.05, then 0.05^2 / 0.2
         (losses.smooth_l1, (0.45 + 0.0125 + 0) / 3),
+        (losses.log_l1, (np.log(0.7 / 0.2) + np.log(0.3 / 0.25) + 0) / 3),
     ],
 )
 def test_pixel_terms_by_hand_ignore_the_unknown_pixel(term, expected):
@@ -125,6 +126,18 @@ def test_silog_equals_numpy_and_forgives_half_of_a_common_scale(pair):
     assert losses.silog(pred, true, known).item() == pytest.approx(np.mean(expected), rel=1e-5)
     half = losses.silog(true / 2, true.clamp(min=0.1), true >= 0.1)
     assert half.item() == pytest.approx(0.5 * np.log(2) ** 2, rel=1e-4)
+
+
+def test_log_l1_is_the_same_near_and_far(pair):
+    true = 0.1 + 0.4 * pair[1]
+    expected = pytest.approx(np.log(1.25), rel=1e-4)
+    assert losses.log_l1(1.25 * true, true, all_known(true)).item() == expected
+    assert losses.log_l1(true / 4, true / 5, all_known(true)).item() == expected
+    beyond = row(0.0, 0.01, 0.02)  # sky is as far as it gets
+    assert losses.log_l1(torch.full_like(beyond, 0.04), beyond, all_known(beyond)).item() == pytest.approx(
+        np.log(2)
+    )
+    assert losses.log_l1(beyond, beyond.flip(-1), all_known(beyond)) == 0
 
 
 def test_gradient_matching_by_hand():

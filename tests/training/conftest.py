@@ -1,5 +1,6 @@
 """What the tests of training share: a small run, and how to tell that two runs are the same."""
 
+import itertools
 import json
 import os
 import runpy
@@ -60,38 +61,31 @@ def reference(fit, tmp_path_factory) -> Path:
     return folder
 
 
-class StopBefore:
-    """Loaders that send this process a SIGTERM before batch number `count` of all that they give."""
-
-    def __init__(self, make_loaders, count: int):
-        self.make_loaders, self.count, self.given = make_loaders, count, 0
-
-    def __call__(self, stage):
-        train, check = self.make_loaders(stage)
-        return _Stopping(train, self), check
-
-
-class _Stopping:
-    def __init__(self, loader, owner: StopBefore):
-        self._loader, self._owner = loader, owner
-
-    def __getattr__(self, name):
-        return getattr(self._loader, name)
-
-    def __len__(self):
-        return len(self._loader)
-
-    def __iter__(self):
-        for batch in self._loader:
-            self._owner.given += 1
-            if self._owner.given == self._owner.count:
-                os.kill(os.getpid(), signal.SIGTERM)
-            yield batch
+@pytest.fixture(scope="session")
+def watched(script_names) -> type:
+    """watched(loader, before): calls before(epoch, number, batch) before the loader gives each batch."""
+    return script_names["Watched"]
 
 
 @pytest.fixture(scope="session")
-def stop_before() -> type:
-    return StopBefore
+def stop_before(watched):
+    """stop_before(make_loaders, count): loaders that send this process a SIGTERM before the batch with this
+    number of all that they give."""
+
+    def stopping(make_loaders, count: int):
+        numbers = itertools.count(1)
+
+        def before(*_):
+            if next(numbers) == count:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def make(stage):
+            train, check = make_loaders(stage)
+            return watched(train, before), check
+
+        return make
+
+    return stopping
 
 
 @pytest.fixture(scope="session")

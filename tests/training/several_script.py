@@ -7,6 +7,7 @@ and which samples it got; report/RANK.running says how far it is.
 
 import json
 import os
+import runpy
 import signal
 import sys
 import traceback
@@ -14,61 +15,27 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
-from torch import nn
 
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
-from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu
 from mdlib.training.trainer import TrainConfig, Trainer, new_model
 
+NAMES = runpy.run_path(str(Path(__file__).with_name("train_script.py")))
 COMMON = {"size": 32, "batch_size": 5, "log_every": 2, "check_pairs": 4, "checks": 0, "device": "cpu"}
 
 
-class Small(MaskDepthNet):
-    """Three convolutions in the parts that networks have; `drawing` = it draws random numbers too."""
-
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask",), "depth_decoder": ("depth",)}
-
-    def __init__(self, normalised: bool = True, drawing: bool = False):
-        super().__init__()
-        self.name, self.options, self.drawing = "small", {}, drawing
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            kind = conv_bn_relu if normalised else lambda a, b: nn.Conv2d(a, b, 3, padding=1)
-            self.encoder, self.mask, self.depth = kind(6, 8), kind(8, 1), kind(8, 1)
-
-    def predict(self, bg, fg_bg):
-        features = self.encoder(torch.cat([bg, fg_bg], 1))
-        if self.drawing:
-            features = F.dropout(features, 0.5, self.training)
-        return MaskDepth(self.mask(features), self.depth(features).sigmoid())
-
-
-class Watched:
+class Watched(NAMES["Watched"]):
     """A loader that notes the samples of each batch, hides the depth of some, and may send a signal."""
 
     def __init__(self, loader, what: str, seen: list, job: dict):
-        self.loader, self.what, self.seen, self.job = loader, what, seen, job
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-    def __len__(self):
-        return len(self.loader)
-
-    def set_epoch(self, epoch, start=0):
-        self.epoch, self.start = epoch, start
-        self.loader.set_epoch(epoch, start)
-
-    def __iter__(self):
-        for i, batch in enumerate(self.loader, self.start):
-            if self.job.get("signal") == [self.what, self.epoch, i]:
+        def before(epoch, number, batch):
+            if job.get("signal") == [what, epoch, number]:
                 os.kill(os.getpid(), signal.SIGTERM)
-            self.seen.append([self.what, self.epoch, i, batch["index"].tolist()])
-            if "report" in self.job:
-                Path(self.job["report"], f"{self.job['rank']}.running").write_text(str(len(self.seen)))
-            yield batch
+            seen.append([what, epoch, number, batch["index"].tolist()])
+            if "report" in job:
+                Path(job["report"], f"{job['rank']}.running").write_text(str(len(seen)))
+
+        super().__init__(loader, before)
 
     def to_float(self, batch, device):
         floats = self.loader.to_float(batch, device)
@@ -79,7 +46,7 @@ class Watched:
 
 
 def train(job: dict, seen: list):
-    """Train as job["fit"] says: data, run, network (for Small, else mdnet), and settings."""
+    """Train as job["fit"] says: data, run, network (for Tiny, else mdnet), and settings."""
     settings = dict(job["fit"])
     network = settings.pop("network", None)
     config = TrainConfig(**{**COMMON, **settings})
@@ -90,7 +57,7 @@ def train(job: dict, seen: list):
         train, check = make_loader(sets["train"], drop_last=True, **own), make_loader(sets["new_both"], **own)
         return Watched(train, f"stage {stage.index}", seen, job), Watched(check, "check", seen, job)
 
-    model = new_model(config) if network is None else Small(**network)
+    model = new_model(config) if network is None else NAMES["Tiny"](**network)
     return Trainer(config, model, make_loaders).fit()
 
 

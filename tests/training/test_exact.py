@@ -7,38 +7,26 @@ from torch import nn
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.loading.mixture import Mixture
-from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu
+from mdlib.modeling.losses import PRESETS
 from mdlib.training.checkpoint import Checkpoints, read
 from mdlib.training.stages import Stage
 
 STAGES = "16:0.5:6,24:0.5:3:freeze=encoder:lr=0.002"  # 6 steps each of the 12
 
 
-class Tiny(MaskDepthNet):
-    """Two convolutions, in the parts that networks have; always with the same first weights."""
-
-    name, options = "tiny", {}
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask",), "depth_decoder": ("depth",)}
-
-    def __init__(self, normalised: bool = True):
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            kind = conv_bn_relu if normalised else lambda a, b: nn.Conv2d(a, b, 3, padding=1)
-            self.encoder, self.mask, self.depth = kind(6, 8), kind(8, 1), kind(8, 1)
-
-    def predict(self, bg, fg_bg):
-        features = self.encoder(torch.cat([bg, fg_bg], 1))
-        return MaskDepth(self.mask(features), self.depth(features).sigmoid())
+@pytest.fixture
+def tiny(script_names):
+    """tiny(normalised=...): a network of three convolutions."""
+    return script_names["Tiny"]
 
 
 @pytest.fixture
-def train(fit):
+def train(fit, tiny):
     """train(run, **settings): 12 steps of the tiny network."""
 
     def run(folder, model=None, **settings):
         common = {"steps": 12, "size": None, "stages": STAGES, "checks": 6, "check_pairs": 2, "log_every": 4}
-        return fit(folder, model=model or Tiny(), **{**common, **settings})
+        return fit(folder, model=model or tiny(), **{**common, **settings})
 
     return run
 
@@ -105,10 +93,10 @@ def test_a_mixture_goes_on_too(train, stop_before, same_end, tiny_dataset, tmp_p
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.1])
-def test_parts_of_a_batch_make_the_step_of_the_whole(train, metric_rows, tmp_path, clip):
+def test_parts_of_a_batch_make_the_step_of_the_whole(tiny, train, metric_rows, tmp_path, clip):
     settings = {"steps": 4, "stages": "32:1:8", "optimizer": "sgd", "lr": 0.1, "clip": clip, "checks": 0}
     for parts in (1, 3):  # of 3, 3 and 2 samples
-        train(tmp_path / str(parts), model=Tiny(normalised=False), accumulate=parts, **settings)
+        train(tmp_path / str(parts), model=tiny(normalised=False), accumulate=parts, **settings)
     whole, in_parts = last(tmp_path / "1"), last(tmp_path / "3")
     for name in whole:
         if name.startswith("model."):
@@ -117,10 +105,10 @@ def test_parts_of_a_batch_make_the_step_of_the_whole(train, metric_rows, tmp_pat
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
-def test_frozen_parts_stay_and_the_others_do_not(train, metric_rows, tmp_path):
+def test_frozen_parts_stay_and_the_others_do_not(tiny, train, metric_rows, tmp_path):
     stages = "16:0.5:4:freeze=mask_decoder,16:0.5:4:freeze=encoder+depth_decoder"
     train(tmp_path, stages=stages, steps=6, checkpoint_steps=3, weight_decay=0.1, lr=0.05)
-    first = {f"model.{name}": x for name, x in Tiny().state_dict().items()}
+    first = {f"model.{name}": x for name, x in tiny().state_dict().items()}
     middle, end = (read(tmp_path / f"checkpoints/step-0000000{step}").tensors for step in (3, 6))
     for before, after, trained in ((first, middle, ("encoder", "depth")), (middle, end, ("mask",))):
         for name, tensor in first.items():
@@ -128,7 +116,7 @@ def test_frozen_parts_stay_and_the_others_do_not(train, metric_rows, tmp_path):
             assert moved == (name.split(".")[1] in trained), name  # statistics of BatchNorm included
             assert tensor.shape == after[name].shape
     rows = [set(row["losses"]) for row in metric_rows(tmp_path) if "losses" in row]
-    assert rows[0] == {"depth_l1", "depth_gradient", "total"}
+    assert rows[0] == {"depth_l1", "depth_log_l1", "depth_gradient", "total"}
     assert rows[-1] == {"mask_bce", "mask_dice", "total"}
 
 
@@ -150,14 +138,14 @@ def test_a_stage_may_have_its_own_loss_and_rate(train, metric_rows, tmp_path):
     rows = [row for row in metric_rows(tmp_path) if "losses" in row]
     assert [row["lr"] for row in rows] == [0.25, 0.125]
     assert set(rows[0]["losses"]) == {"mask_bce", "depth_l1", "total"}
-    assert set(rows[1]["losses"]) == {"mask_bce", "mask_dice", "depth_l1", "depth_gradient", "total"}
+    assert set(rows[1]["losses"]) == {*PRESETS["mdnet"], "total"}
 
 
-def test_it_ends_early_where_it_becomes_no_better(train, same_end, metric_rows, tmp_path, capsys):
+def test_it_ends_early_where_it_becomes_no_better(tiny, train, same_end, metric_rows, tmp_path, capsys):
     """A network that marks nothing: the first of 6 checks is the best one, and the third the last."""
 
     def blind():
-        model = Tiny(normalised=False)
+        model = tiny(normalised=False)
         nn.init.constant_(model.mask.bias, -9.0)
         return model
 

@@ -116,7 +116,7 @@ def assert_near(one: Path, other: Path, tolerance: float) -> None:
     tensors, expected = last(one).tensors, last(other).tensors
     for name in expected:
         if name.startswith(("model.", "average.")):
-            torch.testing.assert_close(tensors[name], expected[name], rtol=0, atol=tolerance, msg=name)
+            torch.testing.assert_close(tensors[name], expected[name], rtol=1e-4, atol=tolerance, msg=name)
 
 
 def test_two_train_as_one(together, alone, tmp_path):

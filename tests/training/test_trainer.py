@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mdlib.modeling.losses import PRESETS
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import load_model
 from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
@@ -19,46 +20,19 @@ def steps_saved(run) -> list[int]:
     return [int(path.name.removeprefix("step-")) for path in Checkpoints(run / "checkpoints").paths()]
 
 
-class SignalAt:
-    """A loader that sends this process a signal before it gives batch number `batch` of `epoch`."""
+def signal_at(number, *place):
+    """Sends this process a signal before the batch at `place`: epoch, number."""
 
-    def __init__(self, loader, number, epoch, batch):
-        self.loader, self.number, self.when = loader, number, (epoch, batch)
+    def before(epoch, batch_number, batch):
+        if (epoch, batch_number) == place:
+            os.kill(os.getpid(), number)
 
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-    def __len__(self):
-        return len(self.loader)
-
-    def set_epoch(self, epoch, start=0):
-        self.epoch, self.start = epoch, start
-        self.loader.set_epoch(epoch, start)
-
-    def __iter__(self):
-        for i, batch in enumerate(self.loader, self.start):
-            if (self.epoch, i) == self.when:
-                os.kill(os.getpid(), self.number)
-            yield batch
+    return before
 
 
-class During:
-    """A loader that does something before each of some batches: {number: function}."""
-
-    def __init__(self, loader, actions):
-        self.loader, self.actions = loader, actions
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-    def __len__(self):
-        return len(self.loader)
-
-    def __iter__(self):
-        for i, batch in enumerate(self.loader):
-            if i in self.actions:
-                self.actions[i]()
-            yield batch
+def during(actions):
+    """Does something before each of some batches of every epoch: {number: function}."""
+    return lambda epoch, number, batch: actions.get(number, lambda: None)()
 
 
 def test_the_loss_falls(fit, tmp_path, metric_rows):
@@ -84,7 +58,7 @@ def test_metrics_have_losses_scores_and_both_stages(reference, metric_rows):
     losses = [row for row in rows if "losses" in row]
     assert [row["step"] for row in losses] == [5, 10, 15, 20, 24, 25, 30]  # no row mixes two stages
     assert [row["stage"] for row in losses] == [0, 0, 0, 0, 0, 1, 1]
-    assert {"mask_bce", "mask_dice", "depth_l1", "depth_gradient", "total"} == set(losses[0]["losses"])
+    assert {*PRESETS["mdnet"], "total"} == set(losses[0]["losses"])
     scores = [row for row in rows if "scores" in row]
     assert [row["step"] for row in scores] == [15, 30]
     assert set(scores[0]["scores"]) == {"iou", "iou_disturbed", "depth_error"}
@@ -115,6 +89,7 @@ def test_a_finished_run_without_checkpoints_stays(reference, fit, reference_sett
     ],
 )
 def test_asked_to_stop_it_saves_and_goes_on(
+    watched,
     fit,
     loaders,
     reference,
@@ -131,8 +106,8 @@ def test_asked_to_stop_it_saves_and_goes_on(
     def signalling(stage):
         train, check = loaders(stage)
         if which == "train":
-            return SignalAt(train, number, epoch, batch), check
-        return train, SignalAt(check, number, epoch, batch)
+            return watched(train, signal_at(number, epoch, batch)), check
+        return train, watched(check, signal_at(number, epoch, batch))
 
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
     fitted = fit(tmp_path, make_loaders=signalling, **reference_settings)
@@ -258,10 +233,10 @@ class Dropping(nn.Module):
         return MaskDepth(mask_logits, depth.sigmoid())
 
 
-def test_what_a_network_draws_goes_on_too(fit, loaders, tmp_path, same_end):
+def test_what_a_network_draws_goes_on_too(watched, fit, loaders, tmp_path, same_end):
     def signalling(stage):
         train, check = loaders(stage)
-        return SignalAt(train, signal.SIGTERM, 0, 3), check
+        return watched(train, signal_at(signal.SIGTERM, 0, 3)), check
 
     fit(tmp_path / "one", model=Dropping(), steps=8)
     assert not fit(tmp_path / "two", model=Dropping(), steps=8, make_loaders=signalling).finished
@@ -283,13 +258,13 @@ def test_a_loss_that_is_no_number_ends_the_run_without_saving_it(fit, tmp_path):
     assert steps_saved(tmp_path) == []
 
 
-def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp_path):
+def test_training_goes_on_where_a_checkpoint_cannot_be_written(watched, fit, loaders, tmp_path):
     file = tmp_path / "checkpoints"
     file.write_text("no folder")
 
     def make_loaders(stage):
         train, check = loaders(stage)
-        return During(train, {8: file.unlink}), check
+        return watched(train, during({8: file.unlink})), check
 
     with pytest.warns(UserWarning, match=r"step \d is not saved \(.*checkpoints") as warned:
         assert fit(tmp_path, make_loaders=make_loaders, steps=10, checkpoint_steps=3, checks=2).finished
@@ -297,7 +272,7 @@ def test_training_goes_on_where_a_checkpoint_cannot_be_written(fit, loaders, tmp
     assert steps_saved(tmp_path) == [9, 10]
 
 
-def test_training_goes_on_while_the_disk_is_full(fit, loaders, small_drive, tmp_path, same_end):
+def test_training_goes_on_while_the_disk_is_full(watched, fit, loaders, small_drive, tmp_path, same_end):
     """From batch 5 to batch 26 neither checkpoints nor metrics can be written."""
     run, filler = small_drive / "run", small_drive / "filler"
     settings = {"steps": 30, "batch_size": 2, "checkpoint_steps": 3, "log_every": 1, "keep": 2}
@@ -317,7 +292,7 @@ def test_training_goes_on_while_the_disk_is_full(fit, loaders, small_drive, tmp_
 
     def make_loaders(stage):
         train, check = loaders(stage)
-        return During(train, {5: fill, 26: free}), check
+        return watched(train, during({5: fill, 26: free})), check
 
     with pytest.warns(UserWarning, match="No space left") as warned:
         assert fit(run, make_loaders=make_loaders, model=Dropping(), **settings).finished
@@ -374,7 +349,9 @@ def test_a_run_that_another_process_trains_is_left_alone(fit, reference_settings
     assert [path.name for path in tmp_path.iterdir()] == ["lock.json"]
 
 
-def test_training_goes_on_without_its_mirror(fit, loaders, tmp_path, same_end, reference, reference_settings):
+def test_training_goes_on_without_its_mirror(
+    watched, fit, loaders, tmp_path, same_end, reference, reference_settings
+):
     mirror = tmp_path / "drive/run"
     mirror.parent.mkdir()
     away = tmp_path / "away"
@@ -382,7 +359,7 @@ def test_training_goes_on_without_its_mirror(fit, loaders, tmp_path, same_end, r
     def make_loaders(stage):
         actions = {4: lambda: mirror.parent.rename(away), 12: lambda: away.rename(mirror.parent)}
         train, check = loaders(stage)
-        return During(train, actions if stage.index == 0 and mirror.exists() else {}), check
+        return watched(train, during(actions if stage.index == 0 and mirror.exists() else {})), check
 
     mirror.mkdir()
     with pytest.warns(UserWarning, match="the mirror .* does not work .*: training goes on") as warned:
@@ -393,11 +370,11 @@ def test_training_goes_on_without_its_mirror(fit, loaders, tmp_path, same_end, r
 
 
 def test_a_lost_run_folder_goes_on_from_its_mirror(
-    fit, loaders, tmp_path, same_end, reference, reference_settings, capsys
+    watched, fit, loaders, tmp_path, same_end, reference, reference_settings, capsys
 ):
     def signalling(stage):
         train, check = loaders(stage)
-        return SignalAt(train, signal.SIGTERM, 0, 9), check
+        return watched(train, signal_at(signal.SIGTERM, 0, 9)), check
 
     run, mirror = tmp_path / "run", tmp_path / "mirror"
     assert not fit(run, make_loaders=signalling, mirror=mirror, **reference_settings).finished

@@ -4,18 +4,23 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
+from torch import nn
+
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu
 from mdlib.training.trainer import Fitted, TrainConfig, Trainer, new_model
 
 SMALL = {"batch_size": 4, "size": 32, "log_every": 5, "check_pairs": 8, "checks": 2, "device": "cpu"}
 
 
-class Traced:
-    """A loader that appends a line to `trace` for each batch: what for, epoch, number, samples."""
+class Watched:
+    """A loader that calls `before(epoch, number, batch)` before it gives each batch."""
 
-    def __init__(self, loader, what: str, trace: Path):
-        self.loader, self.what, self.trace = loader, what, trace
+    def __init__(self, loader, before):
+        self.loader, self.before = loader, before
 
     def __getattr__(self, name):
         return getattr(self.loader, name)
@@ -28,10 +33,43 @@ class Traced:
         self.loader.set_epoch(epoch, start)
 
     def __iter__(self):
-        for i, batch in enumerate(self.loader, self.start):
-            with open(self.trace, "a", encoding="utf-8") as file:
-                file.write(json.dumps([self.what, self.epoch, i, batch["index"].tolist()]) + "\n")
+        for number, batch in enumerate(self.loader, self.start):
+            self.before(self.epoch, number, batch)
             yield batch
+
+
+class Tiny(MaskDepthNet):
+    """Three convolutions, in the parts that networks have; always with the same first weights.
+
+    drawing: it draws random numbers, too.
+    """
+
+    name, options = "tiny", {}
+    parts = {"encoder": ("encoder",), "mask_decoder": ("mask",), "depth_decoder": ("depth",)}
+
+    def __init__(self, normalised: bool = True, drawing: bool = False):
+        super().__init__()
+        self.drawing = drawing
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            kind = conv_bn_relu if normalised else lambda a, b: nn.Conv2d(a, b, 3, padding=1)
+            self.encoder, self.mask, self.depth = kind(6, 8), kind(8, 1), kind(8, 1)
+
+    def predict(self, bg, fg_bg):
+        features = self.encoder(torch.cat([bg, fg_bg], 1))
+        if self.drawing:
+            features = F.dropout(features, 0.5, self.training)
+        return MaskDepth(self.mask(features), self.depth(features).sigmoid())
+
+
+def note(trace: Path, what: str):
+    """Appends a line to `trace` for each batch: what for, epoch, number, samples."""
+
+    def before(epoch, number, batch):
+        with open(trace, "a", encoding="utf-8") as file:
+            file.write(json.dumps([what, epoch, number, batch["index"].tolist()]) + "\n")
+
+    return before
 
 
 def loaders_for(config: TrainConfig, processes: int = 0, trace: Path | None = None):
@@ -45,7 +83,8 @@ def loaders_for(config: TrainConfig, processes: int = 0, trace: Path | None = No
         check = make_loader(sets["new_both"], **own)
         if trace is None:
             return train, check
-        return Traced(train, f"stage {stage.index}", trace), Traced(check, "check", trace)
+        watched = ((train, f"stage {stage.index}"), (check, "check"))
+        return tuple(Watched(loader, note(trace, what)) for loader, what in watched)
 
     return make_loaders
 

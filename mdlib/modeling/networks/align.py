@@ -1,12 +1,16 @@
 """Bring `bg` to the camera and the light of `fg_bg`, without anything learned.
 
-Between two photographs of a place the camera moves by some pixels, turns a little, and chooses another
-exposure. An affine warp and a gain and offset per colour explain most of that. They are found by robust least
-squares (iteratively reweighted Gauss-Newton steps from coarse to fine, as in Lucas and Kanade 1981 and Baker
-and Matthews 2004): pixels that do not fit, such as the added object, get little weight.
+Between two photographs of a place the camera moves by some pixels, turns a little, chooses another exposure
+and white balance, and light falls off otherwise towards a side or the corners. An affine warp and a light
+(see `recolour`) explain most of that. They are found by robust least squares (iteratively reweighted
+Gauss-Newton steps from coarse to fine, as in Lucas and Kanade 1981 and Baker and Matthews 2004): pixels that
+do not fit, such as the added object, get little weight.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,15 +22,18 @@ from mdlib.modeling.networks.base import quarters
 # Each level has twice the size of the one before; the last has half the size of the pictures.
 LEVELS = ((8, 2), (4, 2), (2, 2))
 COLOUR_SCALES = (0.2, 0.1, 0.05, 0.05)  # residuals that count half, per step of the colour fit
+LIGHT_SCALES = (math.inf, 0.2, 0.1, 0.05)  # the same for the whole light; at first all count alike
 MOTION_SCALE = 0.04  # the same for the motion
 ACCEPT_SCALE = 0.03  # and for deciding whether the result is better than what came in
+WORTH = 0.97  # what the whole light must leave of the misfit of a plain gain and offset, to be preferred
+RIDGE = 1e-4  # per pixel: keeps what the pictures do not tell about the light as it is
 DAMPING = 1e-4  # per pixel: keeps pictures without texture where they are
 LARGEST_STEP = 0.1  # in halves of the picture
 
 
 @torch.no_grad()
 def align(bg: Tensor, fg_bg: Tensor) -> Tensor:
-    """`bg` as if taken with the camera position and exposure of `fg_bg`.
+    """`bg` as if taken with the camera position and in the light of `fg_bg`.
 
     Both (B, 3, H, W) in [0, 1], H and W multiples of 8; the result too, in float32. Per sample the best
     of three: warped and recoloured, only recoloured, unchanged. No gradient flows.
@@ -34,39 +41,100 @@ def align(bg: Tensor, fg_bg: Tensor) -> Tensor:
     with torch.autocast(bg.device.type, enabled=False):
         bg, fg_bg = bg.float(), fg_bg.float()
         pairs = pyramid(torch.stack([bg, fg_bg]))  # (2, B, 3, h, w) each
-        first_gain, first_offset = match_colours(*pairs[0])
-        gain, offset = first_gain, first_offset
+        first_light = match_light(*pairs[0])
         motion = torch.eye(3, device=bg.device).expand(bg.shape[0], 3, 3)
         for (small, target), (_, steps) in zip(pairs, LEVELS, strict=True):
             # Motion is found in gray, and to turn gray before the warp is cheaper than after it.
-            gray, gray_target = (gain * small + offset).mean(1, keepdim=True), target.mean(1, keepdim=True)
+            gray, gray_target = recolour(small, first_light).mean(1, True), target.mean(1, True)
             for _ in range(steps):
                 motion = motion @ motion_step(warp(gray, motion), gray_target)
-            warped = warp(small, motion)
-            gain, offset = match_colours(warped, target)
-        # The candidates are judged where they were found: finest level, still a fraction of the full size.
+        warped = warp(small, motion)
+        # Made smaller after the warp, not before: its blur would be taken for a weaker contrast.
+        light = match_light(halved(warped), halved(target), first_light)
+        # The candidates are judged at the finest level, still a fraction of the full size.
         kept = misfit(small, target)
-        recoloured = misfit(first_gain * small + first_offset, target)
-        moved = misfit(gain * warped + offset, target)
+        recoloured = misfit(recolour(small, first_light), target)
+        moved = misfit(recolour(warped, light), target)
         better = moved < torch.minimum(kept, recoloured)
-        # A gain of 1 and an offset of 0 give back what came in, bit for bit.
-        gain = torch.where(better, gain, torch.where(recoloured < kept, first_gain, 1.0))
-        offset = torch.where(better, offset, torch.where(recoloured < kept, first_offset, 0.0))
-        return torch.where(better, warp(bg, motion), bg) * gain + offset
+        # The light that changes nothing gives back what came in, bit for bit.
+        zero = torch.zeros_like(light[..., :1])
+        same = torch.where((recoloured < kept)[..., 0], first_light, plain_light(zero + 1, zero))
+        light = torch.where(better[..., 0], light, same)
+        return recolour(torch.where(better, warp(bg, motion), bg), light)
 
 
 def pyramid(pair: Tensor) -> list[Tensor]:
     """(2, B, C, H, W) at 1/8, 1/4 and 1/2 of the size, as LEVELS wants it: means over blocks of pixels."""
     levels: list[Tensor] = []
     for _ in LEVELS:
-        a, b, c, d = quarters(pair)
-        pair = 0.25 * (a + b + c + d)  # three times faster than avg_pool2d
+        pair = halved(pair)
         levels.insert(0, pair)
     return levels
 
 
+def halved(picture: Tensor) -> Tensor:
+    """(..., H, W) -> (..., H/2, W/2), means over 2 x 2 pixels."""
+    a, b, c, d = quarters(picture)
+    return 0.25 * (a + b + c + d)  # three times faster than avg_pool2d
+
+
+def recolour(picture: Tensor, light: Tensor) -> Tensor:
+    """(B, 3, h, w) in another light (B, 3, 8).
+
+    For each colour c of the result the light holds: the share of red, green and blue in it; how much its gain
+    changes along x, along y and with x^2 + y^2 (both from -1 to 1 over the picture: lamps at a side, lens
+    shading); what is added of c^2 (contrast, gamma); and what is added everywhere.
+    """
+    flat = picture.flatten(2)
+    mixed = light[..., :3] @ flat + light[..., 7:]
+    gain = torch.addcmul(light[..., 3:6] @ parabola(picture), light[..., 6:7], flat)
+    return torch.addcmul(mixed, gain, flat).unflatten(2, picture.shape[-2:])
+
+
+def parabola(like: Tensor) -> Tensor:
+    """x, y and x^2 + y^2 of each pixel, (3, h w)."""
+    height, width = like.shape[-2:]
+    x, y = (
+        coordinates(width, like).expand(height, width),
+        coordinates(height, like)[:, None].expand(-1, width),
+    )
+    return torch.stack([x, y, x * x + y * y]).flatten(1)
+
+
+def plain_light(gain: Tensor, offset: Tensor) -> Tensor:
+    """The light (B, 3, 8) that is a gain and an offset per colour, (B, 3, 1) each."""
+    return torch.cat([torch.diag_embed(gain[..., 0]), torch.zeros_like(gain).expand(-1, -1, 4), offset], 2)
+
+
+def match_light(bg: Tensor, fg_bg: Tensor, guess: Tensor | None = None) -> Tensor:
+    """The light (B, 3, 8) that brings (B, 3, h, w) `bg` closest to `fg_bg`, robustly; sooner with a guess.
+
+    A gain and an offset per colour; or all that a light can be, where that is worth it.
+    """
+    plain = plain_light(*match_colours(bg, fg_bg))
+    scales = LIGHT_SCALES if guess is None else LIGHT_SCALES[2:]
+    whole = match_whole(bg, fg_bg, plain if guess is None else guess, scales)
+    worth = misfit(recolour(bg, whole), fg_bg) < WORTH * misfit(recolour(bg, plain), fg_bg)
+    return torch.where(worth[..., 0], whole, plain)
+
+
+def match_whole(bg: Tensor, fg_bg: Tensor, light: Tensor, scales: Sequence[float]) -> Tensor:
+    """As `match_light`, from a light (B, 3, 8), by a step for each of the scales."""
+    x, y = bg.flatten(2), fg_bg.flatten(2)  # (B, 3, n)
+    own, everywhere = x[:, :, None], torch.ones_like(x[:, :, None])
+    terms = torch.cat([x[:, None].expand(-1, 3, -1, -1), own * parabola(bg), own * own, everywhere], 2)
+    equations = torch.cat([terms, y[:, :, None]], 2).transpose(2, 3)  # (B, 3, n, 9), right side included
+    # So many pixels' worth of evidence that each colour is best left as it is.
+    same = torch.eye(8, 9, device=bg.device) + F.pad(torch.eye(3, device=bg.device)[:, :, None], (8, 0, 0, 5))
+    ridge = RIDGE * x.shape[-1] * same
+    for scale in scales:
+        weight = cauchy(y - (light[:, :, None] @ terms)[:, :, 0], scale)[:, None]  # (B, 1, 1, n)
+        light = solve(((terms * weight) @ equations + ridge).flatten(0, 1)).unflatten(0, (-1, 3))
+    return light
+
+
 def match_colours(bg: Tensor, fg_bg: Tensor) -> tuple[Tensor, Tensor]:
-    """Gain and offset per colour (B, 3, 1, 1) that bring (B, 3, h, w) `bg` closest to `fg_bg`, robustly."""
+    """Gain and offset per colour (B, 3, 1) that bring (B, 3, h, w) `bg` closest to `fg_bg`, robustly."""
     # Everything a step needs are sums of products of the two pictures: one matrix product instead of many
     # passes. Colours are counted from their means, which keeps the differences of sums accurate.
     mean, target_mean = (x.mean((2, 3), keepdim=True) for x in (bg, fg_bg))
@@ -83,8 +151,7 @@ def match_colours(bg: Tensor, fg_bg: Tensor) -> tuple[Tensor, Tensor]:
         factors = torch.cat([*factors, (offset * offset).sum(1, keepdim=True)], 1)  # (B, 14, 1)
         error = (factors.transpose(1, 2) @ products).clamp(min=0)  # (B, 1, n)
         weight = 1 / (1 + error / scale**2)
-    gain, offset = gain[..., None], offset[..., None]
-    return gain, target_mean + offset - gain * mean
+    return gain, target_mean[..., 0] + offset - gain * mean[..., 0]
 
 
 def motion_step(moved: Tensor, target: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ First `bg` is brought to the camera and the light of `fg_bg` as well as least sq
 one encoder sees both pictures. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
 places around it in `bg` (a local correlation of unit-length features), so what still moved by a pixel or has
 another brightness is recognised as "the same". The mask decoder ends in a refinement at full size that sees
-the pictures themselves. The depth decoder predicts two surfaces, the object's and the room's; the mask
-chooses between them at each pixel, so depth edges are as sharp as mask edges.
+the pictures themselves, and what the compositing equation says about each pixel (see matte.py). The depth
+decoder predicts two surfaces, the object's and the room's; the mask chooses between them at each pixel, so
+depth edges are as sharp as mask edges.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mdlib.modeling.networks.base import (
     quarters,
     upsample,
 )
+from mdlib.modeling.networks.matte import matte
 
 ENCODER_WIDTHS = (16, 32, 64, 96)  # at 1/2, 1/4, 1/8, 1/16
 CONTEXT_WIDTH = 128  # at 1/32
@@ -138,15 +140,19 @@ class MaskDecoder(nn.Module):
         self.step4 = Step(m8, w4, m4)
         self.step2 = Step(m4, w2, m2)
         self.below = nn.Conv2d(m2, m1, 1, bias=False)
-        self.edges = nn.Conv2d(4 * 12, m1, 3, padding=1)
+        self.coarse = nn.Conv2d(m2, 1, 1)
+        self.edges = nn.Conv2d(4 * (12 + 2), m1, 3, padding=1)
         self.refine = nn.Sequential(nn.BatchNorm2d(m1), nn.ReLU(inplace=True), conv_bn_relu(m1, m1))
         self.head = nn.Conv2d(m1, 4, 3, padding=1)
 
     def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
         at2, at4, at8, at16 = scales
         features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
-        features = self.refine(self.below(features) + self.edges(blocks))
-        return F.pixel_shuffle(self.head(features), 2), features
+        coarse = self.coarse(features)
+        fg_bg, bg = (blocks.unflatten(1, (-1, 4))[:, at : at + 3] for at in (0, 3))  # (B, 3, 4, H/2, W/2)
+        alpha = matte((bg + 1) / 2, (fg_bg + 1) / 2, coarse.sigmoid())
+        features = self.refine(self.below(features) + self.edges(torch.cat([blocks, alpha], 1)))
+        return F.pixel_shuffle(self.head(features) + coarse, 2), features
 
 
 class DepthDecoder(nn.Module):
@@ -211,7 +217,8 @@ class MDNet(MaskDepthNet):
         for module in self.modules():
             if isinstance(module, Residual):
                 nn.init.zeros_(module.body[1].weight)
-        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
+        init_head(self.mask_decoder.coarse, MASK_PRIOR_LOGIT)
+        init_head(self.mask_decoder.head)
         init_head(self.depth_decoder.head)
         nn.init.normal_(self.depth_decoder.detail.weight, std=0.01)
         self.to(memory_format=torch.channels_last)  # as the features: else each call would rearrange them

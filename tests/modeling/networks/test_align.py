@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mdlib.modeling.networks import align as module
-from mdlib.modeling.networks.align import align, match_colours, solve, warp
+from mdlib.modeling.networks.align import align, match_colours, match_light, recolour, solve, warp
 
 SIZE = 96
 
@@ -56,6 +56,53 @@ def test_another_exposure_is_undone():
     assert worst(align(bg, fg_bg), fg_bg) < 0.003
 
 
+# What a light may hold: a turned hue, a lamp at the left and dark corners, a gamma curve, an offset.
+LIGHTS = {
+    "hue": {(0, 0): 0.8, (0, 1): 0.2, (1, 1): 0.9, (1, 2): 0.1, (2, 0): 0.15, (2, 2): 0.85},
+    "shading": {(c, at): value for c in range(3) for at, value in ((3, -0.15), (5, -0.2))},
+    "contrast": {(c, at): value for c in range(3) for at, value in ((c, 0.7), (6, 0.3), (7, 0.02))},
+}
+
+
+def light_of(name, batch=2):
+    light = torch.eye(3, 8)
+    for place, value in LIGHTS[name].items():
+        light[place] = value
+    return light.expand(batch, -1, -1)
+
+
+def test_recolour_by_hand():
+    picture = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).expand(-1, -1, 2, 2)  # centres at -0.5 and 0.5
+    light = torch.zeros(1, 3, 8)
+    light[0, 0] = torch.tensor([0.5, 0.25, 0.125, 0.1, 0.2, 0.4, 2.0, 0.05])
+    mixed = 0.5 * 0.2 + 0.25 * 0.4 + 0.125 * 0.8 + 0.05 + 2.0 * 0.2**2
+    corners = [[-0.05 - 0.1, 0.05 - 0.1], [-0.05 + 0.1, 0.05 + 0.1]]
+    expected = mixed + 0.2 * (torch.tensor(corners) + 0.4 * 0.5)
+    torch.testing.assert_close(recolour(picture, light)[0, 0], expected)
+    assert recolour(picture, light)[0, 1:].abs().max() == 0
+
+
+@pytest.mark.parametrize("name", LIGHTS)
+def test_another_light_is_undone_beside_an_object(name):
+    bg = room()
+    fg_bg = recolour(bg, light_of(name))
+    fg_bg[..., 30:60, 25:50] = torch.tensor([0.9, 0.1, 0.3]).view(3, 1, 1)
+    outside = torch.ones_like(fg_bg, dtype=torch.bool)
+    outside[..., 30:60, 25:50] = False
+    before = ((bg - fg_bg).abs() * outside).mean()
+    after = ((align(bg, fg_bg) - fg_bg).abs() * outside).mean()
+    assert after < 0.2 * before
+    # The object is no part of the light.
+    found = recolour(bg, match_light(bg, fg_bg))
+    torch.testing.assert_close(found, recolour(bg, light_of(name)), atol=0.02, rtol=0)
+
+
+def test_motion_and_light_together():
+    fg_bg = recolour(room(), light_of("shading"))
+    bg = moved(room(), dx_px=2.0, dy_px=-1.0)
+    assert worst(align(bg, fg_bg), fg_bg) < 0.25 * worst(bg, fg_bg)
+
+
 def test_motion_and_exposure_together_beside_a_large_object():
     fg_bg = room()
     bg = moved(fg_bg, dx_px=2.0, dy_px=-1.0) * 0.8
@@ -94,8 +141,8 @@ def test_pictures_without_texture(value):
 def test_colours_by_hand():
     bg = room()
     gain, offset = match_colours(bg, 1.25 * bg - 0.1)
-    torch.testing.assert_close(gain, torch.full((2, 3, 1, 1), 1.25), atol=0.05, rtol=0)
-    torch.testing.assert_close(gain * bg + offset, 1.25 * bg - 0.1, atol=0.01, rtol=0)
+    torch.testing.assert_close(gain, torch.full((2, 3, 1), 1.25), atol=0.05, rtol=0)
+    torch.testing.assert_close(gain[..., None] * bg + offset[..., None], 1.25 * bg - 0.1, atol=0.01, rtol=0)
 
 
 def test_solve_equals_linalg():
