@@ -18,7 +18,7 @@ help:
 	@echo "make lint       check style and formatting"
 	@echo "make picture    the picture of the README, from the demo"
 	@echo "make gallery    the picture of rooms and props in assets/"
-	@echo "make weights    the weights in assets/, from BG=FOLDER FG=FOLDER, data and run in KEEP=FOLDER (hours)"
+	@echo "make weights    the weights in assets/, from BG=FOLDER FG=FOLDER, data and run in KEEP=FOLDER (two hours)"
 	@echo "make notebooks  run the five notebooks and keep what they show (a quarter of an hour)"
 	@echo "make badges     put this repository's address into the Colab badges (or ADDRESS=https://...)"
 	@echo "make docs       the reference of every function, from its docstrings, in build/docs"

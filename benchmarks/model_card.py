@@ -171,7 +171,7 @@ def began(about: Mapping[str, Any]) -> str:
     if not about["start"]:
         return ""
     seen = about["start"]["samples_seen"]
-    text = f"Began with weights that had seen {seen:,} samples of the photographs alone (README, Results). "
+    text = f"Began with the weights of another run, which had seen {seen:,} samples. "
     kept = {
         stage.partition("freeze=")[2].partition(":")[0] for stage in about["training"]["stages"].split(",")
     }

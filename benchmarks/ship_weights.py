@@ -1,6 +1,6 @@
 """The weights that come with the package: data, training, evaluation, model card.
 
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP            # everything; hours
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP            # everything
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --export   # the newest weights, now
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --export --finish 400
 
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True, help="folder for data and run")
     parser.add_argument("--steps", type=int, default=STEPS, help="of 16 samples each")
     parser.add_argument("--stages", default=STAGES, help="sizes of the pictures")
-    parser.add_argument("--start", type=Path, help="run of the photographs alone (README) to begin from")
+    parser.add_argument("--start", type=Path, help="a finished run to begin from")
     parser.add_argument("--rooms", type=int, default=160, help="drawn rooms, and drawn objects")
     parser.add_argument("--size", type=int, default=224, help="largest size of the pictures")
     parser.add_argument("--export", action="store_true", help="write the newest weights; do not train")
