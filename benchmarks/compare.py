@@ -168,9 +168,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all numbers here; .md and .png beside it")
     args = parser.parse_args()
     if args.tiny:
-        vars(args).update(
-            {name: x for name, x in TINY.items() if getattr(args, name) == parser.get_default(name)}
-        )
+        parser.set_defaults(**TINY)
+        args = parser.parse_args()
     if args.tiny and not args.data:
         made = CreateConfig(args.runs / "data/rooms", rooms=16, props=16, placements=2, size=64)
         args.data = [create(made)]
