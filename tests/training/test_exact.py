@@ -7,7 +7,6 @@ from torch import nn
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.loading.mixture import Mixture
-from mdlib.modeling.losses import PRESETS
 from mdlib.training.checkpoint import Checkpoints, read
 from mdlib.training.stages import Stage
 
@@ -138,7 +137,8 @@ def test_a_stage_may_have_its_own_loss_and_rate(train, metric_rows, tmp_path):
     rows = [row for row in metric_rows(tmp_path) if "losses" in row]
     assert [row["lr"] for row in rows] == [0.25, 0.125]
     assert set(rows[0]["losses"]) == {"mask_bce", "depth_l1", "total"}
-    assert set(rows[1]["losses"]) == {*PRESETS["mdnet"], "total"}
+    expected = {"mask_bce", "mask_dice", "depth_l1", "depth_log_l1", "depth_gradient", "total"}
+    assert set(rows[1]["losses"]) == expected
 
 
 def test_it_ends_early_where_it_becomes_no_better(tiny, train, same_end, metric_rows, tmp_path, capsys):
