@@ -116,12 +116,12 @@ def assert_near(one: Path, other: Path, tolerance: float) -> None:
     tensors, expected = last(one).tensors, last(other).tensors
     for name in expected:
         if name.startswith(("model.", "average.")):
-            torch.testing.assert_close(tensors[name], expected[name], rtol=1e-4, atol=tolerance, msg=name)
+            torch.testing.assert_close(tensors[name], expected[name], rtol=0, atol=tolerance, msg=name)
 
 
 def test_two_train_as_one(together, alone, tmp_path):
     """mdnet with all its BatchNorms; unequal shares; depth unknown in some samples."""
-    settings = {"steps": 4, "optimizer": "sgd", "lr": 0.02, "checks": 2, "checkpoint_steps": 2}
+    settings = {"steps": 4, "optimizer": "sgd", "lr": 0.01, "checks": 2, "checkpoint_steps": 2}
     team = together("two", **settings)
     _, seen_alone = alone("one", **settings)
     first, second = team.end()
