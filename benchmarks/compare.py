@@ -109,8 +109,8 @@ class Comparison:
     def run(self, write: Callable[[dict], None]) -> None:
         """Train and measure all; `write` gets what is there after each."""
         found: dict[str, dict[tuple[str, str], list[dict]]] = {TIME: {}, SAMPLES: {}}
-        for seed in self.args.seeds:
-            for way, results in found.items():
+        for way, results in found.items():
+            for seed in self.args.seeds:
                 for candidate in self.candidates:
                     rate, samples = self.rate(*candidate), self.samples(candidate[0], way)
                     one = self.result(*candidate, samples, seed, rate)

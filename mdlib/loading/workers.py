@@ -1,5 +1,6 @@
 """Batches decoded by worker processes, which leave it to their parent when to stop."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -15,7 +16,8 @@ from mdlib.loading.dataset import SceneDataset
 # A terminal (Ctrl-C) or a batch system sends these to all processes of a program at once. The parent may
 # want to finish what it does, and needs its workers for that.
 STOPPING = {signal.SIGINT, signal.SIGTERM}
-TELLS_SENDER = hasattr(signal, "sigwaitinfo")  # not on macOS and Windows: there SIGTERM ends a worker
+TELLS_SENDER = hasattr(signal, "sigtimedwait")  # not on macOS and Windows: there SIGTERM ends a worker
+LOOK_EVERY_S = 1.0
 
 
 def worker_batches(
@@ -68,12 +70,19 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
 def _obey_the_parent_alone(worker: int) -> None:
     if TELLS_SENDER:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        threading.Thread(target=_end_when_the_parent_says_so, daemon=True).start()
+        threading.Thread(target=_end_with_the_parent, daemon=True).start()
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _end_when_the_parent_says_so() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
+def _end_with_the_parent() -> None:
+    """End this process when its parent says so or is no more, be it since before this process could ask.
+
+    DataLoader looks, too, but compares the parent with that of its own first look, which may come too late.
+    """
+    parent = multiprocessing.parent_process()
+    while parent.is_alive():
+        sent = signal.sigtimedwait({signal.SIGTERM}, LOOK_EVERY_S)
+        if sent and sent.si_pid == parent.pid:
+            break
     os._exit(0)

@@ -12,7 +12,7 @@ import pytest
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 
-if not hasattr(signal, "sigwaitinfo"):
+if not hasattr(signal, "sigtimedwait"):
     pytest.skip("the system does not say who sent a signal", allow_module_level=True)
 
 
@@ -56,22 +56,30 @@ def test_workers_stop_when_their_parent_says_so(tiny_dataset):
 
 # Prints who its workers are, and then ends as said, with batches still to come.
 SCRIPT = """
-    import multiprocessing, os, signal, sys
+    import multiprocessing, os, signal, sys, threading, time
     from mdlib.loading.dataset import open_dataset
     from mdlib.loading.loader import make_loader
     batches = iter(make_loader(open_dataset(sys.argv[1]), 4, workers=2))
-    next(batches)
-    print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
 """
+AT_WORK = "next(batches)"
+JUST_BEGUN = """
+    os.register_at_fork(after_in_child=lambda: time.sleep(3))
+    threading.Thread(target=next, args=[batches], daemon=True).start()
+    while len(multiprocessing.active_children()) < 2: time.sleep(0.01)
+"""
+WHO = "print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)"
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
-@pytest.mark.parametrize("ending", ["pass", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_no_worker_outlives_its_parent(tiny_dataset, repository, ending):
-    code = textwrap.dedent(SCRIPT) + ending
-    command = [sys.executable, "-c", code, str(tiny_dataset)]
+@pytest.mark.parametrize(
+    "start, ending, code", [(AT_WORK, "pass", 0), (AT_WORK, KILL, -9), (JUST_BEGUN, KILL, -9)]
+)
+def test_no_worker_outlives_its_parent(tiny_dataset, repository, start, ending, code):
+    script = "\n".join(textwrap.dedent(part) for part in (SCRIPT, start, WHO, ending))
+    command = [sys.executable, "-c", script, str(tiny_dataset)]
     here = {**os.environ, "PYTHONPATH": str(repository)}
     ended = subprocess.Popen(command, env=here, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     workers = ended.stdout.readline().split()  # not to its end, which the workers hold open, too
     assert len(workers) == 2
-    assert ended.wait(60) == (0 if ending == "pass" else -signal.SIGKILL)
+    assert ended.wait(60) == code
     wait_until(lambda: not any(map(alive, workers)))
