@@ -1,21 +1,17 @@
 """The card beside packaged weights: what they were trained on, what they reach, where they fail."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import common
-from matplotlib.figure import Figure
+from weights_history import Part, starts_of
 
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.training.config import TrainConfig
-from mdlib.viewing.figures import INK
 
 # What of the settings a reader needs; folders are those of one machine.
 SETTINGS = ("loss", "batch_size", "optimizer", "schedule", "warmup", "ema", "clip", "augment", "stages")
-CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
 DEPTH = ("abs_rel", "delta1", "rmse_over_std", "order", "edge_f", "object_abs_rel", "object_delta1")
 
 TEXT = """# mdnet: packaged weights
@@ -43,7 +39,8 @@ trained on.
 
 {start}{samples:,} samples seen in {step:,} of {steps:,} planned steps{unfinished}:
 {settings}.
-Averaged weights. The course is `benchmarks/results/weights_training.jsonl` and `.png`. Made by
+Averaged weights; those of the depth's convolutions are stored in 16 bits, and were measured so. The course
+is `benchmarks/results/weights_training.jsonl` and `.png`. Made by
 
 ```bash
 python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP{options}
@@ -74,6 +71,8 @@ The whole tables, with all four sets, checksums and versions: `benchmarks/result
 - Depth in metres holds for a field of view of 55 to 65 degrees (most phones, held upright or not, not
   zoomed). Of other cameras the order of near and far remains. It was taught on drawn rooms alone: outdoors
   it is a guess.
+- Depth is found at 160 px along the longer side and enlarged: edges of the object are those of the mask,
+  other small things blur.
 - Pictures whose longer side exceeds 512 px are shrunk for the network, and the mask is enlarged again: its
   edges are those of the smaller picture, not refined at full size.
 - Reflections and hard shadows of what was added are sometimes taken for a part of it; objects in the
@@ -90,7 +89,7 @@ def facts(
     config: TrainConfig,
     state: Mapping[str, Any],
     found: Mapping[str, Mapping],
-    start: Path | None,
+    past: Sequence[Part],
     steps: int,
 ) -> dict[str, Any]:
     """What the file beside the weights says about them, as JSON."""
@@ -110,19 +109,12 @@ def facts(
         "samples_seen": step * config.batch_size,
         "steps_planned": steps,
         "steps_of_finish": last,
-        "start": _about_start(start),
+        "started_from": [f"KEEP/{run.name}" for run in starts_of(config.run)],
+        "start": [part.about() for part in past[:-1]],
         "training": training,
         "data": data,
         "measured": {name: one["mean_of_ten"]["network"]["iou"] for name, one in found.items()},
     }
-
-
-def _about_start(run: Path | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    config = json.loads((run / "config.json").read_text())
-    samples = config["step"] * config["training"]["batch_size"]
-    return {"run_id": config["run_id"], "step": config["step"], "samples_seen": samples}
 
 
 def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
@@ -141,7 +133,9 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         )
     training, end = about["training"], f" --finish {last}" if last else ""
     options = [f"--steps {about['steps_planned']} --stages {training['stages']}"]
-    options += ["--start RUN"] * bool(about["start"]) + [f"--export{end}"] * bool(unfinished)
+    options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"]) + [
+        f"--export{end}"
+    ] * bool(unfinished)
     return TEXT.format(
         start=began(about),
         parameters=office["network"]["parameters"],
@@ -167,17 +161,15 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
 
 
 def began(about: Mapping[str, Any]) -> str:
-    """What the first weights were, and which of them stayed."""
+    """What the weights had seen before this run."""
     if not about["start"]:
         return ""
-    seen = about["start"]["samples_seen"]
-    text = f"Began with the weights of another run, which had seen {seen:,} samples. "
-    kept = {
-        stage.partition("freeze=")[2].partition(":")[0] for stage in about["training"]["stages"].split(",")
-    }
-    if kept != {""}:
-        text += f"Kept as they were there: {', '.join(sorted(kept)).replace('+', ', ')}. "
-    return text
+    lines = [
+        f"- {one['run']}{', for depth' if one['of_depth'] else ''}: {one['samples_seen']:,} samples of "
+        f"{', '.join(one['data'])} (stages {one['stages']})"
+        for one in about["start"]
+    ]
+    return "\n".join(["Runs before this one, oldest first:", "", *lines, "", "Then "])
 
 
 def conditions(found: Mapping) -> str:
@@ -210,22 +202,3 @@ def warning(scores: Mapping[str, Mapping[str, float]]) -> str:
         f"\n\n**Depth of these weights is preliminary**: over the whole picture it is worse than a map that "
         f"is always the same (AbsRel {ours:.2f} against {mean:.2f}). Use the mask alone."
     )
-
-
-def curve(rows: Sequence[Mapping], batch_size: int = 16) -> Figure:
-    """Scores of the checks against samples seen; a line where the pictures became larger."""
-    figure = Figure(figsize=(12, 3.6), dpi=110, facecolor="white", layout="constrained")
-    checks = [row for row in rows if "scores" in row]
-    steps = [row for row in rows if "stage" in row]
-    borders = [b["step"] for a, b in zip(steps, steps[1:], strict=False) if b["stage"] > a["stage"]]
-    for ax, (name, title) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
-        seen = [row for row in checks if name in row["scores"]]
-        x = [row["step"] * batch_size / 1000 for row in seen]
-        ax.plot(x, [row["scores"][name] for row in seen], "o-", color="#0060c0", markersize=4, linewidth=2)
-        for border in borders:
-            ax.axvline(border * batch_size / 1000, color="#b0b0b0", linewidth=1)
-        ax.set_title(title, color=INK, fontsize=11)
-        ax.set_xlabel("thousand samples seen", color=INK)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="#e8e8e8")
-    return figure

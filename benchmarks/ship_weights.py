@@ -9,6 +9,14 @@ and, for the mask alone, on photographed and drawn objects over photographs: sma
 ones. All of it is composed while training, so KEEP needs little room. Stopped, it goes on where it was. A
 fifth of the photographs, rooms and objects is held out; the weights are measured on those, and nowhere else.
 
+Mask and depth are taught by separate weights, so two machines (or cores) can go on with one of them each, and
+`--start` puts them together. RUN is what `--run` called the folder in KEEP:
+
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
+        --mix rooms more-rooms cutouts-in-rooms --stages 112:0.5:freeze=encoder+mask_decoder,...
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/mask KEEP/depth
+
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
 newest checkpoint and writes assets/weights/mdnet.*. A learning rate that is still high leaves weights that
 are worse than need be; `--finish STEPS` first trains a copy of the run for so many steps, in which the rate
@@ -20,11 +28,14 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import model_card
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
+from weights_history import curve, history, log, remember_start, starts_of
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.feed import open_feed
@@ -32,6 +43,7 @@ from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.protocol import evaluate
 from mdlib.evaluation.report import format_table
 from mdlib.loading.dataset import SceneDataset
+from mdlib.modeling.networks.base import MaskDepthNet
 from mdlib.modeling.registry import create_model, load_model, save_model
 from mdlib.training.checkpoint import Checkpoints, read_files, replace_file
 from mdlib.training.config import TrainConfig
@@ -45,7 +57,7 @@ STAGES = "112:0.64,160:0.24,224:0.12"
 STOPPED = 130
 # Measured on: the set of the README, and drawn rooms. Of both only what training never saw.
 OFFICE, ROOMS = "office", "rooms"
-MIXED = (ROOMS, "cutouts-in-rooms", "photographs", "props-in-photographs")
+MIXED = (ROOMS, "cutouts-in-rooms", "photographs", "props-in-photographs", "more-rooms")
 
 
 def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int = 2) -> dict[str, dict]:
@@ -60,6 +72,8 @@ def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int 
         },
         "photographs": {**live, **photos, "fg": fg, "placements": 12},
         "props-in-photographs": {**live, **photos, "props": rooms // 2, "placements": 4, "seed": 1},
+        # Depth of rooms never seen is learned from many rooms, not from many objects in a few.
+        "more-rooms": {**live, "rooms": 5 * rooms, "props": rooms // 4, "placements": 1, "seed": 2},
         OFFICE: {"bg": bg, "fg": fg, "placements": 6, "size": min(size, 160), "workers": workers},
     }
 
@@ -89,21 +103,33 @@ def names(dataset: SceneDataset) -> set[str]:
     return {name if "." in name else f"{name} of seed {seed}" for name in found}
 
 
-def settings(folders: dict[str, Path], run: Path, steps: int, stages: str) -> TrainConfig:
-    first, *others = (folders[name] for name in MIXED)
+def settings(
+    folders: dict[str, Path], run: Path, steps: int, stages: str, mix: Sequence[str] = MIXED
+) -> TrainConfig:
+    first, *others = (folders[name] for name in mix)
     checks = {"checks": 14, "check_pairs": 48, "checkpoint_minutes": 4.0, "keep": 2}
     return TrainConfig(first, run, mix=tuple(others), steps=steps, stages=stages, **checks)
 
 
-def train(config: TrainConfig, start: Path | None = None) -> None:
-    """Train, from the weights of the run `start` if given, or go on. Ends the program where a signal did."""
+def train(config: TrainConfig, start: Sequence[Path] = ()) -> None:
+    """Train, from the weights of the runs `start` if given, or go on. Ends the program where a signal did."""
     feed = open_feed([config.data, *config.mix], config.seed, config.workers)
     model = new_model(config)
     if start:
-        model.load_state_dict(load_model(start).state_dict())
+        model.load_state_dict(joined(model, *start))
+        remember_start(config.run, start)
     trainer = Trainer(config, model, lambda stage: feed(stage.size, stage.batch_size))
     if not trainer.fit().finished:
         sys.exit(STOPPED)
+
+
+def joined(model: MaskDepthNet, run: Path, of_depth: Path | None = None) -> dict[str, Tensor]:
+    """Weights of a finished run, and of another one those of the depth."""
+    weights = load_model(run).state_dict()
+    if of_depth:
+        found = load_model(of_depth).state_dict()
+        weights |= {name: tensor for name, tensor in found.items() if name.startswith(depth_names(model))}
+    return weights
 
 
 def finish(config: TrainConfig, steps: int) -> TrainConfig:
@@ -114,6 +140,7 @@ def finish(config: TrainConfig, steps: int) -> TrainConfig:
     if not (ended.run / "checkpoints").exists():
         Checkpoints(ended.run / "checkpoints").put(newest.path.name, read_files(newest.path))
         shutil.copy(config.run / "config.json", ended.run / "config.json")
+        remember_start(ended.run, starts_of(config.run))
     train(replace(ended, checks=0))
     return ended
 
@@ -130,20 +157,34 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     weights, results = args.weights, args.results
     newest = newest_of(config.run)
     model = create_model(config.model)
-    model.load_state_dict(part(newest.tensors, "average."))
+    tensors = in_half(model, part(newest.tensors, "average."))
+    model.load_state_dict(tensors)
     model.eval()
-    rows = [json.loads(line) for line in newest.metrics.decode().splitlines()]
+    past = history(config.run)
     found = {name: measured(model, newest.state, folders[name], name, args) for name in (OFFICE, ROOMS)}
-    replace_file(results / "weights_training.jsonl", newest.metrics)
-    about = model_card.facts(config, newest.state, found, args.start, args.steps)
-    model_card.curve(rows).savefig(results / "weights_training.png")
+    replace_file(results / "weights_training.jsonl", log(past))
+    about = model_card.facts(config, newest.state, found, past, args.steps)
+    curve(past).savefig(results / "weights_training.png")
     card = model_card.card(about, found)
     with tempfile.TemporaryDirectory() as folder:
         saved = save_model(model, folder, about)
-        replace_file(weights / "mdnet.safetensors", (saved / "model.safetensors").read_bytes())
         replace_file(weights / "mdnet.json", (saved / "config.json").read_bytes())
+    replace_file(weights / "mdnet.safetensors", save({k: x.contiguous() for k, x in tensors.items()}))
     replace_file(weights / "mdnet.md", card.encode())
     print(card)
+
+
+def depth_names(model: MaskDepthNet) -> tuple[str, ...]:
+    """How the names of the weights of depth begin."""
+    return tuple(f"{name}." for name in model.parts["depth_decoder"])
+
+
+def in_half(model: MaskDepthNet, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, those of the depth's convolutions rounded to 16 bits: three quarters of the size."""
+    return {
+        name: tensor.half() if name.startswith(depth_names(model)) and tensor.ndim == 4 else tensor
+        for name, tensor in weights.items()
+    }
 
 
 def measured(model: nn.Module, state: dict, data: Path, name: str, args: argparse.Namespace) -> dict:
@@ -166,7 +207,15 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True, help="folder for data and run")
     parser.add_argument("--steps", type=int, default=STEPS, help="of 16 samples each")
     parser.add_argument("--stages", default=STAGES, help="sizes of the pictures")
-    parser.add_argument("--start", type=Path, help="a finished run to begin from")
+    parser.add_argument("--run", default="run", help="name of the run's folder in KEEP")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="finished run to begin from; of a second one the weights of depth are taken",
+    )
+    parser.add_argument("--mix", nargs="+", choices=MIXED, default=MIXED, help="data sets to train on")
     parser.add_argument("--rooms", type=int, default=160, help="drawn rooms, and drawn objects")
     parser.add_argument("--size", type=int, default=224, help="largest size of the pictures")
     parser.add_argument("--export", action="store_true", help="write the newest weights; do not train")
@@ -178,7 +227,7 @@ def main() -> None:
     args = parser.parse_args()
     options = recipes(args.bg, args.fg, args.rooms, args.size, args.workers)
     folders = make_data(args.keep / "data", options)
-    config = settings(folders, args.keep / "run", args.steps, args.stages)
+    config = settings(folders, args.keep / args.run, args.steps, args.stages, args.mix)
     if not args.export:
         train(config, args.start)
     elif args.finish:

@@ -98,11 +98,10 @@ class CoarseMask(mdnet.MaskDecoder):
         del self.coarse, self.below, self.edges, self.refine
         self.head = nn.Conv2d(mdnet.MASK_WIDTHS[2], 1, 3, padding=1)
 
-    def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, scales: list[Tensor], blocks: Tensor) -> Tensor:
         at2, at4, at8, at16 = scales
-        features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
-        logits = self.head(features)
-        return upsample(logits, logits.new_empty(1, 1, 2 * logits.shape[2], 2 * logits.shape[3])), features
+        logits = self.head(self.step2(self.step4(self.step8(at16, at8), at4), at2))
+        return upsample(logits, logits.new_empty(1, 1, 2 * logits.shape[2], 2 * logits.shape[3]))
 
 
 def no_refinement(model: nn.Module) -> None:
@@ -133,38 +132,59 @@ def plain_light(model: nn.Module) -> None:
     model.align = aligned
 
 
-class OneSurface(mdnet.DepthDecoder):
-    """One depth for object and room, without the mask."""
+class DepthOfScales(nn.Module):
+    """Decodes the depth of object and room from what the mask is made from, at 1/2 .. 1/16."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Conv2d(mdnet.DEPTH_WIDTHS[2], 4, 3, padding=1)
-        self.detail = nn.Conv2d(mdnet.MASK_WIDTHS[-1], 4, 1, bias=False)
+        w2, w4, w8, w16 = mdnet.ENCODER_WIDTHS
+        _, d8, d4, d2 = mdnet.DEPTH_WIDTHS
+        self.start = conv_bn_relu(w16, w8)
+        self.step8, self.step4 = mdnet.Step(w8, w8, d8), mdnet.Step(d8, w4, d4)
+        self.step2 = mdnet.Step(d4, w2, d2)
+        self.head = nn.Conv2d(d2, 2 * 4, 3, padding=1)
 
-    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+    def forward(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
         at2, at4, at8, at16 = scales
         features = self.step2(self.step4(self.step8(self.start(at16), at8), at4), at2)
-        surface = self.head(features) + self.detail(mask_features)
-        return nn.functional.pixel_shuffle(surface, 2).sigmoid()
+        return nn.functional.pixel_shuffle(self.head(features), 2).sigmoid().chunk(2, 1)
+
+
+def one_encoder(model: nn.Module) -> None:
+    newest, scales_of = [], model.scales
+
+    def scales(*pictures: Tensor) -> list[Tensor]:
+        newest[:] = scales_of(*pictures)
+        return newest
+
+    model.scales, model.depth_decoder = scales, fresh(DepthOfScales())
+    model.depth_encoder = nn.Identity()
+    model.depth_encoder.forward = lambda seen: list(newest)
+    init_head(model.depth_decoder.head, mdnet.DEPTH_PRIOR_LOGIT)
+
+
+class OneSurface(mdnet.DepthDecoder):
+    """One depth for object and room, whatever the mask says."""
+
+    def forward(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
+        surface = super().forward(scales)[0]
+        return surface, surface
 
 
 def one_surface(model: nn.Module) -> None:
-    model.depth_decoder = fresh(OneSurface())
-    init_head(model.depth_decoder.head)
-    nn.init.normal_(model.depth_decoder.detail.weight, std=0.01)
+    model.depth_decoder.__class__ = OneSurface
 
 
-def no_mask_features(model: nn.Module) -> None:
-    detail = model.depth_decoder.detail
-    detail.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
-    detail.requires_grad_(False)
+def no_mask_for_depth(model: nn.Module) -> None:
+    def without_mask(encoder: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        return (torch.cat([inputs[0][:, :3], torch.zeros_like(inputs[0][:, 3:])], 1),)
+
+    model.depth_encoder.register_forward_pre_hook(without_mask)
 
 
-class Attached(mdnet.DepthDecoder):
-    """Depth errors teach the mask too."""
-
-    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
-        return super().forward(scales, NeverDetached.of(mask_logits), mask_features)
+def attached(model: nn.Module) -> None:
+    depth = model.depth
+    model.depth = lambda fg_bg, mask_logits: depth(fg_bg, NeverDetached.of(mask_logits))
 
 
 class NeverDetached(Tensor):
@@ -176,10 +196,6 @@ class NeverDetached(Tensor):
 
     def detach(self) -> Tensor:
         return self.as_subclass(Tensor)
-
-
-def attached(model: nn.Module) -> None:
-    model.depth_decoder.__class__ = Attached
 
 
 def fresh(module: nn.Module) -> nn.Module:
@@ -205,7 +221,8 @@ ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = 
     "refinement without the matte": (no_matte, {}),
     "refinement without the unaligned bg": (no_original, {}),
     "one surface of depth": (one_surface, {}),
-    "no mask features for depth": (no_mask_features, {}),
+    "one encoder for mask and depth": (one_encoder, {}),
+    "depth without the mask": (no_mask_for_depth, {}),
     "depth errors teach the mask": (attached, {}),
     "no augmentation": (None, {"augment": 0.0}),
     "no averaged weights": (None, {"ema": 0.0}),

@@ -47,7 +47,7 @@ def test_networks(benchmark, tmp_path):
     few = ("--networks", "mdnet", "conv2-mask", "--size", 32, "--rounds", 1, "--threads", 1)
     out = benchmark("networks.py", *few, "--parts", "latency", "--json", tmp_path / "networks.json")
     found = json.loads((tmp_path / "networks.json").read_text())
-    assert found["networks"]["mdnet"]["parameters"] == 795_341
+    assert found["networks"]["mdnet"]["parameters"] == 1_496_621
     assert found["latency"]["1 thread"]["as created"]["mdnet"]["times_reference"] == 1
     assert "| conv2-mask | 76,929 |" in out
 
@@ -95,7 +95,7 @@ def test_ablation(benchmark, tiny_dataset, tmp_path):
     out = benchmark("ablation.py", tiny_dataset, *few, *where)
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found["results"]) == ["mdnet", "early fusion, 6 channels"]
-    assert found["rows"]["mdnet"]["parameters"] == 795_341
+    assert found["rows"]["mdnet"]["parameters"] == 1_496_621
     assert out.endswith((tmp_path / "ablation.md").read_text())
 
 
@@ -105,7 +105,7 @@ def test_ship_weights(benchmark, office, tmp_path):
         (tmp_path / kind).mkdir()
         for path in sorted((office / kind).iterdir())[:6]:
             (tmp_path / kind / path.name).write_bytes(path.read_bytes())
-    few = ("--steps", 4, "--stages", "32:0.5,48:0.5", "--rooms", 6, "--size", 64, "--pairs", 2)
+    few = ("--steps", 4, "--stages", "32:0.5,48:0.5", "--rooms", 8, "--size", 64, "--pairs", 2)
     keep = ("--keep", tmp_path / "keep", "--weights", tmp_path / "weights", "--results", tmp_path / "results")
     pictures = (tmp_path / "bg", tmp_path / "fg")
     assert "## Figures" in benchmark("ship_weights.py", *pictures, *few, *keep)
@@ -118,6 +118,24 @@ def test_ship_weights(benchmark, office, tmp_path):
     assert not all(first[name].equal(second[name]) for name in first)
     assert "the last 2 of them" in (tmp_path / "weights/mdnet.md").read_text()
     assert (tmp_path / "results/weights_training.png").stat().st_size > 10_000
+
+    # Depth alone, then mask and depth of two runs put together.
+    first, depth, both = (tmp_path / "keep" / name for name in ("run", "depth", "both"))
+    alone = ("--mix", "rooms", "--stages", "32:1:freeze=encoder+mask_decoder")
+    benchmark("ship_weights.py", *pictures, *few, *keep, "--run", "depth", "--start", first, *alone)
+    mask_of, depth_of = (load_file(run / "model.safetensors") for run in (first, depth))
+    of_depth = [name for name in mask_of if name.startswith("depth_")]
+    assert of_depth
+    assert {name for name in mask_of if not mask_of[name].equal(depth_of[name])} == set(of_depth)
+    kept = ("--steps", 1, "--stages", "32:1:lr=0")
+    benchmark("ship_weights.py", *pictures, *few, *keep, *kept, "--run", "both", "--start", first, depth)
+    weights = load_file(both / "model.safetensors")
+    parameters = [name for name in weights if not name.endswith(("running_mean", "running_var", "tracked"))]
+    assert all(weights[name].equal((depth_of if name in of_depth else mask_of)[name]) for name in parameters)
+    assert (
+        "seen 64 samples, and for depth with those of one that had seen 64"
+        in (tmp_path / "weights/mdnet.md").read_text()
+    )
 
 
 def test_pair_check(benchmark, tiny_dataset):

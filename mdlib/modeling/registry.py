@@ -112,8 +112,8 @@ def load_model(path: str | Path) -> nn.Module:
     """Rebuild a model on the CPU and in evaluation mode: from the folder that `save_model` wrote, or from a
     `.safetensors` file with its `.json` beside it.
 
-    Raises FileNotFoundError where a file is missing, ValueError where one is damaged, names an unknown
-    network or holds other tensors than this network has.
+    Tensors stored in 16 bits become float32. Raises FileNotFoundError where a file is missing, ValueError
+    where one is damaged, names an unknown network or holds other tensors than this network has.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

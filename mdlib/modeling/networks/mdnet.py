@@ -4,9 +4,13 @@ First `bg` is brought to the camera and the light of `fg_bg` as well as least sq
 one encoder sees both pictures. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
 places around it in `bg` (a local correlation of unit-length features), so what still moved by a pixel or has
 another brightness is recognised as "the same". The mask decoder ends in a refinement at full size that sees
-the pictures themselves, and what the compositing equation says about each pixel (see matte.py). The depth
-decoder predicts two surfaces, the object's and the room's; the mask chooses between them at each pixel, so
-depth edges are as sharp as mask edges.
+the pictures themselves, and what the compositing equation says about each pixel (see matte.py).
+
+Depth has an encoder of its own, which sees `fg_bg` and the mask: what tells how far a wall is tells little
+about what was added, and in one encoder the mask's errors, which are easier to mend, leave depth untaught. It
+sees every picture at one size, since how far a wall is does not depend on how many pixels show it. It
+predicts two surfaces, the object's and the room's; the mask chooses between them at each pixel, so depth
+edges are as sharp as mask edges.
 """
 
 from __future__ import annotations
@@ -32,7 +36,11 @@ from mdlib.modeling.networks.matte import matte
 ENCODER_WIDTHS = (16, 32, 64, 96)  # at 1/2, 1/4, 1/8, 1/16
 CONTEXT_WIDTH = 128  # at 1/32
 MASK_WIDTHS = (64, 40, 24, 24)  # at 1/8, 1/4, 1/2, and in 2 x 2 blocks of full-size pixels
-DEPTH_WIDTHS = (40, 24, 16)  # at 1/8, 1/4, 1/2
+DEPTH_SIDE = 160  # pixels of the longer side of what the depth encoder sees
+DEPTH_ENCODER_WIDTHS = (16, 32, 64, 96, 128)  # at 1/2, 1/4, 1/8, 1/16, 1/32
+DEPTH_RESIDUALS = (0, 0, 1, 2, 2)  # residual blocks at each of these
+DEPTH_WIDTHS = (64, 40, 24, 16)  # at 1/16, 1/8, 1/4, 1/2
+DEPTH_PRIOR_LOGIT = -1.6  # of closeness 0.17: 3 m
 KEY_WIDTH = 16  # channels that the correlation compares
 
 
@@ -126,7 +134,7 @@ class Step(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """Scales 1/16 .. 1/2 and both pictures -> mask logits at full size, features they were made from at 1/2.
+    """Scales 1/16 .. 1/2 and both pictures -> mask logits at full size.
 
     The full-size work is done on 2 x 2 pixel blocks laid out as channels: the same arithmetic as half as many
     channels at full size, but faster to train, and each convolution sees twice as far.
@@ -145,44 +153,73 @@ class MaskDecoder(nn.Module):
         self.refine = nn.Sequential(nn.BatchNorm2d(m1), nn.ReLU(inplace=True), conv_bn_relu(m1, m1))
         self.head = nn.Conv2d(m1, 4, 3, padding=1)
 
-    def forward(self, scales: list[Tensor], blocks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, scales: list[Tensor], blocks: Tensor) -> Tensor:
         at2, at4, at8, at16 = scales
         features = self.step2(self.step4(self.step8(at16, at8), at4), at2)
         coarse = self.coarse(features)
         fg_bg, bg = (blocks.unflatten(1, (-1, 4))[:, at : at + 3] for at in (0, 3))  # (B, 3, 4, H/2, W/2)
         alpha = matte((bg + 1) / 2, (fg_bg + 1) / 2, coarse.sigmoid())
         features = self.refine(self.below(features) + self.edges(torch.cat([blocks, alpha], 1)))
-        return F.pixel_shuffle(self.head(features) + coarse, 2), features
+        return F.pixel_shuffle(self.head(features) + coarse, 2)
 
 
-class DepthDecoder(nn.Module):
-    """Scales 1/16 .. 1/2 and the mask decoder's last features -> closeness of object and room, full size."""
+def depth_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width in which the depth encoder sees pictures of this size: even, same aspect."""
+    longer = torch.sym_max(height, width)  # not max, which pins the size when the graph is exported
+    sides = ((DEPTH_SIDE * side + longer) // (2 * longer) for side in (height, width))
+    return tuple(2 * torch.sym_max(1, half) for half in sides)
+
+
+def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size), each pixel the mean of those it covers."""
+    return F.interpolate(picture.float(), size, mode="bilinear", antialias=True).to(picture.dtype)
+
+
+class DepthEncoder(nn.Module):
+    """`fg_bg` and the mask, (B, 4, H, W) in [-1, 1] -> features at 1/2 .. 1/32."""
 
     def __init__(self) -> None:
         super().__init__()
-        w2, w4, w8, w16 = ENCODER_WIDTHS
-        d8, d4, d2 = DEPTH_WIDTHS
-        self.start = conv_bn_relu(w16, w8)
-        self.step8 = Step(w8, w8, d8)
+        stages, below = [], 4
+        for width, residuals in zip(DEPTH_ENCODER_WIDTHS, DEPTH_RESIDUALS, strict=True):
+            more = [Residual(width) for _ in range(residuals)]
+            stages.append(nn.Sequential(conv_bn_relu(below, width, stride=2), *more))
+            below = width
+        self.stages = nn.ModuleList(stages)
+        self.everywhere = nn.Conv2d(below, below, 1)
+
+    def forward(self, seen: Tensor) -> list[Tensor]:
+        scales = []
+        for stage in self.stages:
+            seen = stage(seen)
+            scales.append(seen)
+        scales[-1] = seen + self.everywhere(seen.mean((2, 3), keepdim=True))
+        return scales
+
+
+class DepthDecoder(nn.Module):
+    """Scales 1/2 .. 1/32 -> closeness of the object's and of the room's surface, (B, 1, h, w) each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        w2, w4, w8, w16, w32 = DEPTH_ENCODER_WIDTHS
+        d16, d8, d4, d2 = DEPTH_WIDTHS
+        self.step16 = Step(w32, w16, d16)
+        self.step8 = Step(d16, w8, d8)
         self.step4 = Step(d8, w4, d4)
         self.step2 = Step(d4, w2, d2)
         self.head = nn.Conv2d(d2, 2 * 4, 3, padding=1)
-        self.detail = nn.Conv2d(MASK_WIDTHS[-1], 2 * 4, 1, bias=False)
 
-    def forward(self, scales: list[Tensor], mask_logits: Tensor, mask_features: Tensor) -> Tensor:
-        at2, at4, at8, at16 = scales
-        features = self.step2(self.step4(self.step8(self.start(at16), at8), at4), at2)
-        surfaces = F.pixel_shuffle(self.head(features) + self.detail(mask_features), 2)
-        object_depth, room_depth = surfaces.sigmoid().chunk(2, 1)
-        # The mask is taught by its own loss only: depth errors would push its edges away from the truth.
-        mask = mask_logits.detach().sigmoid()
-        return mask * object_depth + (1 - mask) * room_depth
+    def forward(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
+        at2, at4, at8, at16, at32 = scales
+        features = self.step2(self.step4(self.step8(self.step16(at32, at16), at8), at4), at2)
+        return F.pixel_shuffle(self.head(features), 2).sigmoid().chunk(2, 1)
 
 
 class MDNet(MaskDepthNet):
     """Mask and depth from two pictures, small enough for a laptop; see the module's text.
 
-    The depth decoder reads the mask: freeze the mask decoder only after it was trained.
+    Depth reads the mask: freeze the mask decoder only after it was trained.
     """
 
     # As little padding as `align` and the 2 x 2 blocks allow: a network trained on padded pictures has never
@@ -191,7 +228,7 @@ class MDNet(MaskDepthNet):
     parts = {
         "encoder": ("encoder", "compare", "context"),
         "mask_decoder": ("mask_decoder",),
-        "depth_decoder": ("depth_decoder",),
+        "depth_decoder": ("depth_encoder", "depth_decoder"),
     }
     cam_layers = {"mask": "mask_decoder.step2", "depth": "depth_decoder.step8"}
     align = staticmethod(align)
@@ -212,6 +249,7 @@ class MDNet(MaskDepthNet):
         )
         self.context = Context(w16)
         self.mask_decoder = MaskDecoder()
+        self.depth_encoder = DepthEncoder()
         self.depth_decoder = DepthDecoder()
         init_convs(self)
         for module in self.modules():
@@ -219,8 +257,7 @@ class MDNet(MaskDepthNet):
                 nn.init.zeros_(module.body[1].weight)
         init_head(self.mask_decoder.coarse, MASK_PRIOR_LOGIT)
         init_head(self.mask_decoder.head)
-        init_head(self.depth_decoder.head)
-        nn.init.normal_(self.depth_decoder.detail.weight, std=0.01)
+        init_head(self.depth_decoder.head, DEPTH_PRIOR_LOGIT)
         self.to(memory_format=torch.channels_last)  # as the features: else each call would rearrange them
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
@@ -228,9 +265,18 @@ class MDNet(MaskDepthNet):
         # Where the alignment failed, the original is the better witness: the last layers see both.
         seen = [2 * fg_bg - 1, 2 * aligned - 1, 2 * (fg_bg - aligned).abs(), 2 * (fg_bg - bg).abs()]
         blocks = unshuffle(torch.cat(seen, 1))  # (B, 4 * 12, H/2, W/2)
-        scales = self.scales(*seen[1::-1])
-        mask_logits, mask_features = self.mask_decoder(scales, blocks)
-        return MaskDepth(mask_logits, self.depth_decoder(scales, mask_logits, mask_features))
+        mask_logits = self.mask_decoder(self.scales(*seen[1::-1]), blocks)
+        return MaskDepth(mask_logits, self.depth(fg_bg, mask_logits))
+
+    def depth(self, fg_bg: Tensor, mask_logits: Tensor) -> Tensor:
+        """Closeness, (B, 1, H, W)."""
+        # The mask is taught by its own loss only: depth errors would push its edges away from the truth.
+        mask = mask_logits.detach().sigmoid()
+        seen = resized(torch.cat([fg_bg, mask], 1), depth_size(*fg_bg.shape[-2:]))
+        seen = (2 * seen - 1).contiguous(memory_format=torch.channels_last)
+        surfaces = self.depth_decoder(self.depth_encoder(seen))
+        object_depth, room_depth = (upsample(surface, fg_bg) for surface in surfaces)
+        return mask * object_depth + (1 - mask) * room_depth
 
     def scales(self, bg: Tensor, fg_bg: Tensor) -> list[Tensor]:
         """What changed between two pictures in [-1, 1], at 1/2, 1/4, 1/8 and 1/16 of their size."""

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mdlib.modeling.losses import Losses
 from mdlib.modeling.networks.base import freeze, pad_to
@@ -17,6 +18,10 @@ WITHOUT_DEPTH = {"conv2-mask"}
 
 def pictures(batch, height, width, seed=0):
     return torch.rand(2, batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
 def count(model):
@@ -202,7 +207,37 @@ def test_blocks_of_pixels_as_channels():
     from mdlib.modeling.networks.mdnet import unshuffle
 
     x = torch.rand(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(unshuffle(x), torch.nn.functional.pixel_unshuffle(x, 2))
+    assert torch.equal(unshuffle(x), F.pixel_unshuffle(x, 2))
+
+
+@pytest.mark.parametrize(
+    "size, seen",
+    [
+        ((224, 224), (160, 160)),
+        ((64, 48), (160, 120)),
+        ((3000, 4000), (120, 160)),
+        ((100, 77), (160, 124)),
+        ((16, 6000), (2, 160)),
+    ],
+)
+def test_size_in_which_depth_is_found(size, seen):
+    from mdlib.modeling.networks.mdnet import depth_size
+
+    assert depth_size(*size) == seen
+
+
+def test_depth_does_not_depend_on_the_number_of_pixels():
+    model, found = create_model("mdnet").eval(), []
+    torch.nn.init.normal_(model.depth_decoder.head.weight, std=0.1, generator=generator())
+    model.depth_decoder.register_forward_hook(lambda module, inputs, surfaces: found.append(surfaces[1]))
+    coarse = torch.rand(1, 4, 5, 6, generator=generator())
+    for size, picture in (((80, 96), coarse), ((240, 288), coarse), ((80, 96), coarse.flip(3))):
+        smooth = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)
+        with torch.no_grad():
+            depth = model.depth(smooth[:, :3], torch.logit(smooth[:, 3:], eps=0.01))
+        assert depth.shape[2:] == size
+    few, many, other = found
+    assert (many - few).abs().mean() < 0.1 * (other - few).abs().mean()
 
 
 def test_pictures_that_need_no_padding_are_not_copied():
