@@ -81,24 +81,25 @@ def curve(parts: Sequence[Part]) -> Figure:
     figure = Figure(figsize=(12, 3.6), dpi=110, facecolor="white", layout="constrained")
     axes = figure.subplots(1, len(CURVES))
     for ax, (score, title) in zip(axes, CURVES.items(), strict=True):
-        for part in parts:
-            if FREEZES[score] not in (part.training["stages"] or ""):
-                draw(ax, part, score)
+        for number, part in enumerate(parts):
+            frozen = FREEZES[score] in (part.training["stages"] or "")
+            draw(ax, part, score if not frozen else "", f"C{number}")
         ax.set_title(title, color=INK, fontsize=11)
         ax.set_xlabel("thousand samples seen", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#e8e8e8")
-    axes[-1].legend(frameon=False, fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside right")
     return figure
 
 
-def draw(ax: Any, part: Part, score: str) -> None:
-    """One score of one run."""
+def draw(ax: Any, part: Part, score: str, colour: str) -> None:
+    """One score of one run; nothing but its name for the legend where it has no such score."""
     rows, batch_size = part.rows, part.training["batch_size"]
     seen = [row for row in rows if score in row.get("scores", {})]
     x = [(part.before + row["step"] * batch_size) / 1000 for row in seen]
-    ax.plot(x, [row["scores"][score] for row in seen], "o-", markersize=4, linewidth=2, label=part.run.name)
-    steps = [row for row in rows if "stage" in row]
+    y = [row["scores"][score] for row in seen]
+    ax.plot(x, y, "o-", color=colour, markersize=4, linewidth=2, label=part.run.name)
+    steps = [row for row in rows if "stage" in row] if seen else []
     for a, b in zip(steps, steps[1:], strict=False):
         if b["stage"] > a["stage"]:
             ax.axvline((part.before + b["step"] * batch_size) / 1000, color="#b0b0b0", linewidth=1)
