@@ -13,7 +13,7 @@ def test_summary_tells_layers_and_costs(command_line):
     done = command_line("summary", "mdnet", "--size", 32, "--rounds", 1)
     assert done.code == 0, done.err
     assert "Conv2d-1 " in done.out and "Total params: 1,496,621" in done.out
-    assert re.search(r"^Multiply-adds of a prediction: 0\.02 billion$", done.out, re.M)
+    assert re.search(r"^Multiply-adds of a prediction: 0\.13 billion$", done.out, re.M)
     assert re.search(r"^Latency of a prediction: [\d.]+ ms \(CPU, \d+ threads, batch 1", done.out, re.M)
     assert re.search(r"^Memory of a prediction \(MB\): ", done.out, re.M)
 
