@@ -14,7 +14,7 @@ Mask and depth are taught by separate weights, so two machines (or cores) can go
 
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
-        --mix rooms more-rooms cutouts-in-rooms --stages 112:0.5:freeze=encoder+mask_decoder,...
+        --mix rooms more-rooms cutouts-in-rooms --stages 160:1:freeze=encoder+mask_decoder
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/mask KEEP/depth
 
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
@@ -33,7 +33,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import model_card
-from safetensors.torch import save
 from torch import Tensor, nn
 from weights_history import curve, history, log, remember_start, starts_of
 
@@ -167,9 +166,10 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     curve(past).savefig(results / "weights_training.png")
     card = model_card.card(about, found)
     with tempfile.TemporaryDirectory() as folder:
+        model.load_state_dict(tensors, assign=True)  # in 16 bits where they were rounded to them
         saved = save_model(model, folder, about)
+        replace_file(weights / "mdnet.safetensors", (saved / "model.safetensors").read_bytes())
         replace_file(weights / "mdnet.json", (saved / "config.json").read_bytes())
-    replace_file(weights / "mdnet.safetensors", save({k: x.contiguous() for k, x in tensors.items()}))
     replace_file(weights / "mdnet.md", card.encode())
     print(card)
 

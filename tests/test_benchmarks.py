@@ -132,10 +132,13 @@ def test_ship_weights(benchmark, office, tmp_path):
     weights = load_file(both / "model.safetensors")
     parameters = [name for name in weights if not name.endswith(("running_mean", "running_var", "tracked"))]
     assert all(weights[name].equal((depth_of if name in of_depth else mask_of)[name]) for name in parameters)
-    assert (
-        "seen 64 samples, and for depth with those of one that had seen 64"
-        in (tmp_path / "weights/mdnet.md").read_text()
-    )
+    card = (tmp_path / "weights/mdnet.md").read_text()
+    everything = "rooms, cutouts-in-rooms, photographs, props-in-photographs, more-rooms"
+    assert f"- run: 64 samples of {everything} (stages 32:0.5,48:0.5)" in card
+    assert "- depth, for depth: 64 samples of rooms (stages 32:1:freeze=encoder+mask_decoder)" in card
+    assert "--start KEEP/run KEEP/depth" in card
+    rows = (tmp_path / "results/weights_training.jsonl").read_text().splitlines()
+    assert {json.loads(row)["run"] for row in rows} == {"run", "depth", "both"}
 
 
 def test_pair_check(benchmark, tiny_dataset):

@@ -16,12 +16,12 @@ PARAMETERS = {
 WITHOUT_DEPTH = {"conv2-mask"}
 
 
-def pictures(batch, height, width, seed=0):
-    return torch.rand(2, batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
-
-
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def pictures(batch, height, width, seed=0):
+    return torch.rand(2, batch, 3, height, width, generator=generator(seed))
 
 
 def count(model):
@@ -206,7 +206,7 @@ def test_local_similarity_by_hand(height, width, radius):
 def test_blocks_of_pixels_as_channels():
     from mdlib.modeling.networks.mdnet import unshuffle
 
-    x = torch.rand(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, 3, 4, 6, generator=generator())
     assert torch.equal(unshuffle(x), F.pixel_unshuffle(x, 2))
 
 
