@@ -25,7 +25,7 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 3600  # of a cell
-WIDEST_PX, JPEG_QUALITY = 880, 75
+WIDEST_PX, JPEG_QUALITY = 800, 75
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in memory: another one in each run
 
