@@ -12,10 +12,11 @@ import importlib
 import inspect
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -143,6 +144,17 @@ def load_model(path: str | Path) -> nn.Module:
         tensors = load_file(weights_path)
     except SafetensorError as error:
         raise ValueError(f"{weights_path} is damaged ({error}); copy or download it again") from error
+    if problem := misfit(model, tensors):
+        raise ValueError(
+            f"{weights_path} does not fit {name!r}: {problem}; "
+            "the weights were saved by another network or version"
+        )
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def misfit(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
+    """Which of the tensors do not fit the model, in a few words; nothing where all of them do."""
     expected = model.state_dict()
     wrong = [f"{key} is missing" for key in expected.keys() - tensors.keys()]
     wrong += [f"{key} is unknown" for key in tensors.keys() - expected.keys()]
@@ -151,11 +163,4 @@ def load_model(path: str | Path) -> nn.Module:
         for key in expected.keys() & tensors.keys()
         if tensors[key].shape != expected[key].shape
     ]
-    if wrong:
-        raise ValueError(
-            f"{weights_path} does not fit {name!r}: {'; '.join(sorted(wrong)[:3])}"
-            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}; "
-            "the weights were saved by another network or version"
-        )
-    model.load_state_dict(tensors)
-    return model.eval()
+    return "; ".join(sorted(wrong)[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")

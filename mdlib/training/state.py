@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mdlib.modeling.networks.base import freeze
+from mdlib.modeling.registry import misfit
 from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
 from mdlib.training.schedule import Plateau
@@ -105,11 +106,14 @@ class TrainState:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Put the tensors back; raises ValueError where they do not fit the network."""
-        try:
-            self.network.load_state_dict(part(tensors, "model."))
-            self.average.model.load_state_dict(part(tensors, "average."))
-        except RuntimeError as error:
-            raise ValueError(f"the checkpoint is of another network or version: {error}") from None
+        for prefix, model in (("model.", self.network), ("average.", self.average.model)):
+            weights = part(tensors, prefix)
+            if problem := misfit(model, weights):
+                raise ValueError(
+                    f"the checkpoint is of another network or version: {problem}; train in another folder, "
+                    "or go on with the version that wrote it"
+                )
+            model.load_state_dict(weights)
         for name, weight in self.network.named_parameters():
             kinds = part(tensors, f"optimizer.{name}.")
             if kinds:

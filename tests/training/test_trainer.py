@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mdlib.modeling.networks.base import MaskDepth
-from mdlib.modeling.registry import load_model
+from mdlib.modeling.registry import create_model, load_model
 from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
 from mdlib.training.stages import Stage
 
@@ -185,6 +185,19 @@ def test_another_number_of_samples_is_an_error(fit, loaders, reference, referenc
 
     with pytest.raises(ValueError, match=r"number of training samples \d+ and cannot go on with \d+"):
         fit(reference, make_loaders=fewer, **reference_settings)
+
+
+def test_a_checkpoint_of_another_version_of_the_network_is_an_error(fit, tmp_path):
+    fit(tmp_path, model=create_model("conv2-mask"), steps=4)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    newer = create_model("conv2-mask")
+    newer.mask_decoder.extend([nn.ReLU(), nn.Conv2d(1, 1, 1)])
+    with pytest.raises(ValueError, match="checkpoint is of another network or version") as raised:
+        fit(tmp_path, model=newer, steps=8)
+    layer = len(newer.mask_decoder) - 1
+    for words in (f"mask_decoder.{layer}.bias is missing", "train in another folder"):
+        assert words in str(raised.value)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
 
 
 def test_a_run_goes_on_beyond_its_end_with_more_steps(fit, tmp_path, metric_rows):
