@@ -95,7 +95,7 @@ def facts(
     """What the file beside the weights says about them, as JSON."""
     training = {name: getattr(config, name) for name in SETTINGS}
     data = {}
-    for path in (config.data, *config.mix):
+    for path in dict.fromkeys(path for part in past for path in part.data):
         dataset = open_stored_or_live(path)
         used = len(dataset.split()["train"])
         kind = dataset.depth_kind

@@ -31,6 +31,11 @@ class Part(NamedTuple):
         return json.loads((self.run / "config.json").read_text())["training"]
 
     @property
+    def data(self) -> list[Path]:
+        """Folders of the data sets that it saw."""
+        return [Path(path) for path in (self.training["data"], *self.training["mix"])]
+
+    @property
     def samples(self) -> int:
         """Samples that it has seen itself."""
         return self.rows[-1]["step"] * self.training["batch_size"]
@@ -43,7 +48,7 @@ class Part(NamedTuple):
             "of_depth": self.of_depth,
             "samples_seen": self.samples,
             "stages": training["stages"],
-            "data": [Path(path).name for path in (training["data"], *training["mix"])],
+            "data": [path.name for path in self.data],
         }
 
 

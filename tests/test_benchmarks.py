@@ -121,7 +121,7 @@ def test_ship_weights(benchmark, office, tmp_path):
 
     # Depth alone, then mask and depth of two runs put together.
     first, depth, both = (tmp_path / "keep" / name for name in ("run", "depth", "both"))
-    alone = ("--mix", "rooms", "--stages", "32:1:freeze=encoder+mask_decoder")
+    alone = ("--mix", "rooms", "many-rooms", "--stages", "32:1:freeze=encoder+mask_decoder")
     benchmark("ship_weights.py", *pictures, *few, *keep, "--run", "depth", "--start", first, *alone)
     mask_of, depth_of = (load_file(run / "model.safetensors") for run in (first, depth))
     of_depth = [name for name in mask_of if name.startswith("depth_")]
@@ -135,7 +135,11 @@ def test_ship_weights(benchmark, office, tmp_path):
     card = (tmp_path / "weights/mdnet.md").read_text()
     everything = "rooms, cutouts-in-rooms, photographs, props-in-photographs, more-rooms"
     assert f"- run: 64 samples of {everything} (stages 32:0.5,48:0.5)" in card
-    assert "- depth, for depth: 64 samples of rooms (stages 32:1:freeze=encoder+mask_decoder)" in card
+    assert (
+        "- depth, for depth: 64 samples of rooms, many-rooms (stages 32:1:freeze=encoder+mask_decoder)"
+        in card
+    )
+    assert "\n| many-rooms | " in card
     assert "--start KEEP/run KEEP/depth" in card
     rows = (tmp_path / "results/weights_training.jsonl").read_text().splitlines()
     assert {json.loads(row)["run"] for row in rows} == {"run", "depth", "both"}

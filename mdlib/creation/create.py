@@ -102,7 +102,9 @@ def _keep_sources(
         asked = recipe.read(out)["teacher"]
         run = partial(_run, executor, at_once, progress)
         backgrounds, cutouts, facts = estimate(config, asked, teacher, backgrounds, cutouts, run)
-    groups = group_duplicates([b.rgb for b in backgrounds]), group_duplicates([_on_gray(c) for c in cutouts])
+    # Drawn rooms are all different, and thousands of pictures take half an hour to compare.
+    bg_groups = list(range(config.rooms)) or group_duplicates([b.rgb for b in backgrounds])
+    groups = bg_groups, group_duplicates([_on_gray(cutout) for cutout in cutouts])
     cutouts = prepare(config.preset, cutouts, backgrounds)
     kept.write(out, recipe.comment(out), backgrounds, cutouts, groups, facts)
 
