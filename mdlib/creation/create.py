@@ -39,9 +39,10 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
 
     The bytes depend on the recipe alone, not on the number of workers or on interruptions. Works on any
     `executor` whose workers see the folder; without one, on the Dask cluster `config.dask`, or on
-    `config.workers` processes. Raises ValueError or
-    FileNotFoundError for bad input, ValueError where the folder holds another recipe, OSError when the disk
-    is full, RuntimeError when a worker died; what is finished is always kept.
+    `config.workers` processes; several of them import the script that calls this, which must do so under
+    `if __name__ == "__main__":`. Raises ValueError or FileNotFoundError for bad input, ValueError where the
+    folder holds another recipe, OSError when the disk is full, RuntimeError when a worker died; what is
+    finished is always kept.
     """
     config.check()
     out = Path(config.out)

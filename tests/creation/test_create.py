@@ -255,7 +255,17 @@ def test_a_worker_that_dies_is_reported():
         pytest.raises(RuntimeError, match="stopped from outside.*run the same command again"),
         executor_of(2) as pool,
     ):
-        list(run_all(pool, [(os._exit, 3)], 2))
+        list(run_all(pool, [(os.getpid,), (os._exit, 3)], 1))
+
+
+def test_workers_of_a_script_without_a_guard_are_explained(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from mdlib.creation.create import CreateConfig, create\n"
+        f"create(CreateConfig({str(tmp_path / 'set')!r}, rooms=1, props=1, placements=1, size=32, workers=2))"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert 'belongs under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
 
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path):
