@@ -53,9 +53,9 @@ subtraction with the threshold 0.06 and with the best threshold per picture, whi
 
 {conditions}
 
-Clean pairs: boundary F {boundary_f:.3f}, MAD {mad:.4f}. Pixels marked where nothing was added: {empty:.2%}.
+{clean_pairs:,} clean pairs: boundary F {boundary_f:.3f}, MAD {mad:.4f}. Pixels marked where nothing was added: {empty:.2%}.
 
-New drawn rooms with new drawn objects, {rooms_size} px, field of view 55 to 65 degrees, {rooms_pairs}
+New drawn rooms with new drawn objects, {rooms_size} px, field of view 55 to 65 degrees, {rooms_pairs:,}
 pairs; mask IoU {rooms_iou:.3f} clean, {rooms_mean:.3f} in the mean of the ten conditions. Depth, z in
 metres, beside the mean depth map of the training set and, on the object, the true depth of the background:
 
@@ -148,6 +148,7 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         options=" ".join(["", *options]),
         office_pairs=office["conditions"]["clean"]["pairs"],
         conditions=conditions(office),
+        clean_pairs=office["sets"]["new_both"]["pairs"],
         boundary_f=clean["boundary_f"],
         mad=clean["mad"],
         empty=empty["scores"]["network"]["marked"],
