@@ -53,7 +53,8 @@ subtraction with the threshold 0.06 and with the best threshold per picture, whi
 
 {conditions}
 
-{clean_pairs:,} clean pairs: boundary F {boundary_f:.3f}, MAD {mad:.4f}. Pixels marked where nothing was added: {empty:.2%}.
+{clean_pairs:,} clean pairs: boundary F {boundary_f:.3f}, MAD {mad:.4f}. Pixels marked
+where nothing was added: {empty:.2%}.
 
 New drawn rooms with new drawn objects, {rooms_size} px, field of view 55 to 65 degrees, {rooms_pairs:,}
 pairs; mask IoU {rooms_iou:.3f} clean, {rooms_mean:.3f} in the mean of the ten conditions. Depth, z in

@@ -96,7 +96,7 @@ def _task(function: Callable, *arguments: object) -> object:
 
 def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterator:
     """Results of the tasks (function, arguments...) as they are done, `at_once` of them under way."""
-    waiting, running, begun = iter(tasks), set(), False
+    waiting, running = iter(tasks), set()
     try:
         while True:
             for task in waiting:
@@ -107,19 +107,12 @@ def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterato
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                result = future.result()
-                begun = True
-                yield result
+                yield future.result()
     except BrokenProcessPool:
-        if not begun:
-            raise RuntimeError(
-                "the worker processes ended before they did anything. In a script of your own, what starts "
-                'them belongs under `if __name__ == "__main__":`, for each worker imports the script. If it '
-                "does stand there, memory ran out: try fewer workers."
-            ) from None
         raise RuntimeError(
             "a worker process was stopped from outside, mostly because memory ran out. What is finished is "
-            "kept: run the same command again to go on, with fewer --workers if it was memory."
+            "kept: run the same command again to go on, with fewer --workers if it was memory. In a script "
+            'of your own, what starts workers belongs under `if __name__ == "__main__":`, as each imports it.'
         ) from None
     finally:
         for future in running:

@@ -32,9 +32,8 @@ def group_duplicates(imgs: Sequence[np.ndarray], same: float = SAME) -> list[int
     plain = [_gradients(img) for img in imgs]
     mirror = [_gradients(img[:, ::-1]) for img in imgs]
     spectra, energies = _spectra(plain)
-    candidates = [(spectra, _seen_from_there(energies))]
-    mirror_spectra, mirror_energies = _spectra(mirror)
-    candidates.append((mirror_spectra, _seen_from_there(mirror_energies)))
+    both = (spectra, energies), _spectra(mirror)
+    candidates = [(others, _seen_from_there(their)) for others, their in both]
     parent = list(range(len(imgs)))
     first: dict[tuple, int] = {}
 

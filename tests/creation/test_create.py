@@ -255,7 +255,7 @@ def test_a_worker_that_dies_is_reported():
         pytest.raises(RuntimeError, match="stopped from outside.*run the same command again"),
         executor_of(2) as pool,
     ):
-        list(run_all(pool, [(os.getpid,), (os._exit, 3)], 1))
+        list(run_all(pool, [(os._exit, 3)], 2))
 
 
 def test_workers_of_a_script_without_a_guard_are_explained(tmp_path):

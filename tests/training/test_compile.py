@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 @inductor.patch(compile_threads=1)  # others would start first, which takes longer
 @pytest.mark.parametrize("name", ["conv2-mask", pytest.param("mdnet", marks=pytest.mark.slow)])
 def test_a_compiled_run_is_the_run_of_an_uncompiled_network(fit, tmp_path, name):
-    settings = {"loss": "BCE + L1", "optimizer": "sgd", "lr": 1e-3, "checks": 0}
+    settings = {"loss": "BCE + L1", "optimizer": "sgd", "checks": 0}
     for run, ways in (("plain", (False, False)), ("compiled", (True, False))):
         for steps, way in zip((2, 4), ways, strict=True):
             model = new_model(TrainConfig(tmp_path, model=name))
@@ -31,7 +31,7 @@ def test_a_compiled_run_is_the_run_of_an_uncompiled_network(fit, tmp_path, name)
     )
     assert plain.tensors.keys() == compiled.tensors.keys()
     for key, tensor in plain.tensors.items():
-        # Branches of mdnet begin as 0: for a few steps their momenta are all rounding. Its gradients: below.
+        # Weights of mdnet changed by 1e-7 change momenta by 15 % in four steps, uncompiled. Gradients: below.
         if name != "mdnet" or not key.startswith("optimizer."):
             torch.testing.assert_close(compiled.tensors[key], tensor, rtol=1e-3, atol=1e-4, msg=key)
     weights = load_model(tmp_path / "compiled").state_dict()
