@@ -1,5 +1,6 @@
 """The card beside packaged weights: what they were trained on, what they reach, where they fail."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -133,7 +134,7 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
     training, end = about["training"], f" --finish {last}" if last else ""
-    options = [f"--steps {about['steps_planned']} --stages {training['stages']}"]
+    options = [f"--steps {about['steps_planned']} --stages {shlex.quote(training['stages'])}"]
     options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"]) + [
         f"--export{end}"
     ] * bool(unfinished)

@@ -14,7 +14,8 @@ Mask and depth are taught by separate weights, so two machines (or cores) can go
 
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
-        --mix more-rooms many-rooms cutouts-in-rooms --stages 160:1:freeze=encoder+mask_decoder
+        --mix more-rooms many-rooms cutouts-in-rooms \\
+        --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects"
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/mask KEEP/depth
 
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the

@@ -134,14 +134,16 @@ class Team:
         return things
 
     def whole(self, batch: Mapping[str, Tensor], share: Share) -> Mapping[str, Tensor]:
-        """The batch of all processes, as far as losses must know it: its size, and where depth is unknown."""
+        """The batch of all processes, as far as losses must know it: how large it is, where depth is unknown
+        and where an object is."""
         if self.size == 1:
             return batch
-        known = batch["depth"].isfinite()
-        everywhere = known.new_zeros((share.count, *known.shape[1:]), dtype=torch.uint8)
-        everywhere[share.start : share.stop] = known
-        depth = torch.where(add_up(everywhere) > 0, 0.0, torch.nan)
-        return {"mask": depth, "depth": depth}
+        facts = batch["depth"].isfinite() + 2 * (batch["mask"] > 0.5)
+        everywhere = facts.new_zeros((share.count, *facts.shape[1:]), dtype=torch.uint8)
+        everywhere[share.start : share.stop] = facts
+        everywhere = add_up(everywhere)
+        depth = torch.where(everywhere % 2 > 0, 0.0, torch.nan)
+        return {"mask": (everywhere >= 2).float(), "depth": depth}
 
     def total(self, terms: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The sums of the processes' losses, each of which is a share."""

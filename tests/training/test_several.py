@@ -143,7 +143,13 @@ def test_two_train_as_one(together, alone, tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"network": {"normalised": True}, "stages": STAGES, "size": None, "clip": 0.02},
+        {
+            "network": {"normalised": True},
+            "stages": STAGES,
+            "size": None,
+            "clip": 0.02,
+            "loss": "mdnet + depth of objects",
+        },
         {
             "network": {"normalised": False},
             "accumulate": 2,
