@@ -1,5 +1,6 @@
 """The card beside packaged weights: what they were trained on, what they reach, where they fail."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,7 +102,8 @@ def facts(
         dataset = open_stored_or_live(path)
         used = len(dataset.split()["train"])
         kind = dataset.depth_kind
-        data[path.name] = {"id": dataset.dataset_id, "samples": len(dataset), "used": used, "depth": kind}
+        name = f"{path.name} at {min(dataset.size)} px" if path.name in data else path.name
+        data[name] = {"id": dataset.dataset_id, "samples": len(dataset), "used": used, "depth": kind}
     step = state["step"]
     finished = config.run.name.startswith("finished-")
     last = int(config.run.name.rsplit("-", 1)[1]) if finished else 0
@@ -111,7 +113,7 @@ def facts(
         "samples_seen": step * config.batch_size,
         "steps_planned": steps,
         "steps_of_finish": last,
-        "started_from": [f"KEEP/{run.name}" for run in starts_of(config.run)],
+        "started_from": [f"KEEP/{os.path.relpath(run, config.run.parent)}" for run in starts_of(config.run)],
         "start": [part.about() for part in past[:-1]],
         "training": training,
         "data": data,

@@ -12,7 +12,8 @@ fifth of the photographs, rooms and objects is held out; the weights are measure
 Mask and depth are taught by separate weights, so two machines (or cores) can go on with one of them each, and
 `--start` puts them together. RUN is what `--run` called the folder in KEEP:
 
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run \\
+        --stages 160:1:freeze=depth_decoder:lr=0.001
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
         --mix more-rooms many-rooms cutouts-in-rooms \\
         --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects"
