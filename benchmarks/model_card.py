@@ -115,6 +115,8 @@ def facts(
         "steps_of_finish": last,
         "started_from": [f"KEEP/{os.path.relpath(run, config.run.parent)}" for run in starts_of(config.run)],
         "start": [part.about() for part in past[:-1]],
+        "run": config.run.name,
+        "mix": [path.name for path in (config.data, *config.mix)],
         "training": training,
         "data": data,
         "measured": {name: one["mean_of_ten"]["network"]["iou"] for name, one in found.items()},
@@ -136,10 +138,10 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
     training, end = about["training"], f" --finish {last}" if last else ""
-    options = [f"--steps {about['steps_planned']} --stages {shlex.quote(training['stages'])}"]
-    options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"]) + [
-        f"--export{end}"
-    ] * bool(unfinished)
+    options = [f"--run {about['run']}", f"--mix {' '.join(about['mix'])}"] * (not last)
+    options += [f"--steps {about['steps_planned']}", f"--stages {shlex.quote(training['stages'])}"]
+    options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"])
+    options += [f"--export{end}"] * bool(unfinished)
     return TEXT.format(
         start=began(about),
         parameters=office["network"]["parameters"],
@@ -149,7 +151,7 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
         steps=about["steps_planned"],
         unfinished=unfinished,
         settings=", ".join(f"{name} {value}" for name, value in training.items()),
-        options=" ".join(["", *options]),
+        options="".join(f" \\\n    {option}" for option in options),
         office_pairs=office["conditions"]["clean"]["pairs"],
         conditions=conditions(office),
         clean_pairs=office["sets"]["new_both"]["pairs"],

@@ -10,14 +10,16 @@ ones. All of it is composed while training, so KEEP needs little room. Stopped, 
 fifth of the photographs, rooms and objects is held out; the weights are measured on those, and nowhere else.
 
 Mask and depth are taught by separate weights, so two machines (or cores) can go on with one of them each, and
-`--start` puts them together. RUN is what `--run` called the folder in KEEP:
+`--start` puts them together. RUN is what `--run` called the folder in KEEP. With `--size 160`, which needs a
+KEEP of its own, pictures are composed at 160 px: shrunk to it, they teach softer edges than are measured.
 
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run mask --start KEEP/run \\
-        --stages 160:1:freeze=depth_decoder:lr=0.001
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP/at160 --size 160 --run mask \\
+        --start KEEP/run --mix photographs props-in-photographs cutouts-in-rooms rooms \\
+        --stages 160:1:freeze=depth_decoder:lr=0.0005
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
         --mix more-rooms many-rooms cutouts-in-rooms \\
         --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects"
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/mask KEEP/depth
+    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/at160/mask KEEP/depth
 
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
 newest checkpoint and writes assets/weights/mdnet.*. A learning rate that is still high leaves weights that

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from mdlib.training.checkpoint import replace_file
@@ -88,7 +89,7 @@ def curve(parts: Sequence[Part]) -> Figure:
     for ax, (score, title) in zip(axes, CURVES.items(), strict=True):
         for number, part in enumerate(parts):
             frozen = FREEZES[score] in (part.training["stages"] or "")
-            draw(ax, part, score if not frozen else "", f"C{number}")
+            draw(ax, part, score if not frozen else "", colormaps["tab20"](number))
         ax.set_title(title, color=INK, fontsize=11)
         ax.set_xlabel("thousand samples seen", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
@@ -97,7 +98,7 @@ def curve(parts: Sequence[Part]) -> Figure:
     return figure
 
 
-def draw(ax: Any, part: Part, score: str, colour: str) -> None:
+def draw(ax: Any, part: Part, score: str, colour: tuple) -> None:
     """One score of one run; nothing but its name for the legend where it has no such score."""
     rows, batch_size = part.rows, part.training["batch_size"]
     seen = [row for row in rows if score in row.get("scores", {})]
