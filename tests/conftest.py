@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def _one_core_each():
     """Tests run side by side; more threads would only disturb each other."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_arrive():
+    """What a shell starts in the background ignores them, and so would all processes that tests start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
