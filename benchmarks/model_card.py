@@ -138,8 +138,9 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
             f", the last {last:,} of them in a copy of a longer run, its learning rate brought to zero"
         )
     training, end = about["training"], f" --finish {last}" if last else ""
-    options = [f"--run {about['run']}", f"--mix {' '.join(about['mix'])}"] * (not last)
-    options += [f"--steps {about['steps_planned']}", f"--stages {shlex.quote(training['stages'])}"]
+    options = [f"--run {about['run']}"] * (not last)  # else that is the copy's name
+    options += [f"--mix {' '.join(about['mix'])}", f"--steps {about['steps_planned']}"]
+    options += [f"--stages {shlex.quote(training['stages'])}"]
     options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"])
     options += [f"--export{end}"] * bool(unfinished)
     return TEXT.format(

@@ -12,24 +12,18 @@ from torch import Tensor
 from mdlib.modeling import loss_terms
 from mdlib.modeling.networks.base import MaskDepth
 
+MDNET = {
+    "mask_bce": 1.0,
+    "mask_dice": 1.0,
+    "depth_l1": 1.0,
+    "depth_log_l1": 0.2,
+    "depth_gradient": 1.0,
+}
 # Named after what they reproduce. A network without depth skips the depth terms.
 PRESETS: dict[str, dict[str, float]] = {
-    "mdnet": {
-        "mask_bce": 1.0,
-        "mask_dice": 1.0,
-        "depth_l1": 1.0,
-        "depth_log_l1": 0.2,
-        "depth_gradient": 1.0,
-    },
+    "mdnet": MDNET,
     # Objects cover a twentieth of the pixels, and as much of every mean that is not taken over them alone.
-    "mdnet + depth of objects": {
-        "mask_bce": 1.0,
-        "mask_dice": 1.0,
-        "depth_l1": 1.0,
-        "depth_log_l1": 0.2,
-        "depth_gradient": 1.0,
-        "depth_object_log_l1": 0.2,
-    },
+    "mdnet + depth of objects": {**MDNET, "depth_object_log_l1": 0.2},
     "BCE + Dice and L1 + gradient": {
         "mask_bce": 1.0,
         "mask_dice": 1.0,

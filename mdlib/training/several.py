@@ -138,6 +138,7 @@ class Team:
         and where an object is."""
         if self.size == 1:
             return batch
+        # 1 where depth is known, 2 on an object, 3 where both hold.
         facts = batch["depth"].isfinite() + 2 * (batch["mask"] > 0.5)
         everywhere = facts.new_zeros((share.count, *facts.shape[1:]), dtype=torch.uint8)
         everywhere[share.start : share.stop] = facts
