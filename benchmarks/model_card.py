@@ -3,12 +3,12 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import common
-from weights_history import Part, starts_of
+from weights_history import Part, data_of, is_packaged, starts_of
 
-from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.training.config import TrainConfig
 
@@ -97,13 +97,6 @@ def facts(
 ) -> dict[str, Any]:
     """What the file beside the weights says about them, as JSON."""
     training = {name: getattr(config, name) for name in SETTINGS}
-    data = {}
-    for path in dict.fromkeys(path for part in past for path in part.data):
-        dataset = open_stored_or_live(path)
-        used = len(dataset.split()["train"])
-        kind = dataset.depth_kind
-        name = f"{path.name} at {min(dataset.size)} px" if path.name in data else path.name
-        data[name] = {"id": dataset.dataset_id, "samples": len(dataset), "used": used, "depth": kind}
     step = state["step"]
     finished = config.run.name.startswith("finished-")
     last = int(config.run.name.rsplit("-", 1)[1]) if finished else 0
@@ -113,14 +106,22 @@ def facts(
         "samples_seen": step * config.batch_size,
         "steps_planned": steps,
         "steps_of_finish": last,
-        "started_from": [f"KEEP/{os.path.relpath(run, config.run.parent)}" for run in starts_of(config.run)],
+        "samples_before": past[-1].before,
+        "started_from": [place(run, config.run.parent) for run in starts_of(config.run)],
         "start": [part.about() for part in past[:-1]],
         "run": config.run.name,
         "mix": [path.name for path in (config.data, *config.mix)],
         "training": training,
-        "data": data,
+        "data": data_of(past),
         "measured": {name: one["mean_of_ten"]["network"]["iou"] for name, one in found.items()},
     }
+
+
+def place(start: Path, keep: Path) -> str:
+    """A run as the command names it: in KEEP, or weights in this repository."""
+    if is_packaged(start):
+        return "assets/weights/mdnet.safetensors"
+    return f"KEEP/{os.path.relpath(start, keep)}"
 
 
 def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
@@ -141,6 +142,7 @@ def card(about: Mapping[str, Any], found: Mapping[str, Mapping]) -> str:
     options = [f"--run {about['run']}"] * (not last)  # else that is the copy's name
     options += [f"--mix {' '.join(about['mix'])}", f"--steps {about['steps_planned']}"]
     options += [f"--stages {shlex.quote(training['stages'])}"]
+    options += [f"--augment {training['augment']:g}"] * (training["augment"] != 1)
     options += [f"--start {' '.join(about['started_from'])}"] * bool(about["start"])
     options += [f"--export{end}"] * bool(unfinished)
     return TEXT.format(

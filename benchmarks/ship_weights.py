@@ -21,6 +21,9 @@ KEEP of its own, pictures are composed at 160 px: shrunk to it, they teach softe
         --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects"
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/at160/mask KEEP/depth
 
+`--start assets/weights/mdnet.safetensors` goes on from the weights that come with the package; the runs that
+they come from need not be there. `--augment 0.4` disturbs fewer pictures: edges become sharper on clean ones.
+
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
 newest checkpoint and writes assets/weights/mdnet.*. A learning rate that is still high leaves weights that
 are worse than need be; `--finish STEPS` first trains a copy of the run for so many steps, in which the rate
@@ -109,11 +112,16 @@ def names(dataset: SceneDataset) -> set[str]:
 
 
 def settings(
-    folders: dict[str, Path], run: Path, steps: int, stages: str, mix: Sequence[str] = MIXED
+    folders: dict[str, Path],
+    run: Path,
+    steps: int,
+    stages: str,
+    mix: Sequence[str] = MIXED,
+    augment: float = 1.0,
 ) -> TrainConfig:
     first, *others = (folders[name] for name in mix)
     checks = {"checks": 14, "check_pairs": 48, "checkpoint_minutes": 4.0, "keep": 2}
-    return TrainConfig(first, run, mix=tuple(others), steps=steps, stages=stages, **checks)
+    return TrainConfig(first, run, mix=tuple(others), steps=steps, stages=stages, augment=augment, **checks)
 
 
 def train(config: TrainConfig, start: Sequence[Path] = ()) -> None:
@@ -129,7 +137,7 @@ def train(config: TrainConfig, start: Sequence[Path] = ()) -> None:
 
 
 def joined(model: MaskDepthNet, run: Path, of_depth: Path | None = None) -> dict[str, Tensor]:
-    """Weights of a finished run, and of another one those of the depth."""
+    """Weights of a finished run or a file, and of another one those of the depth."""
     weights = load_model(run).state_dict()
     if of_depth:
         found = load_model(of_depth).state_dict()
@@ -219,8 +227,9 @@ def main() -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="finished run to begin from; of a second one the weights of depth are taken",
+        help="finished run, or weights, to begin from; of a second one the weights of depth are taken",
     )
+    parser.add_argument("--augment", type=float, default=1.0, help="how much pictures are disturbed, 0 to 1")
     parser.add_argument("--mix", nargs="+", choices=(*MIXED, *FOR_DEPTH), default=MIXED, help="data sets")
     parser.add_argument("--rooms", type=int, default=160, help="drawn rooms, and drawn objects")
     parser.add_argument("--size", type=int, default=224, help="largest size of the pictures")
@@ -234,7 +243,7 @@ def main() -> None:
     options = recipes(args.bg, args.fg, args.rooms, args.size, args.workers)
     needed = {OFFICE, ROOMS, *args.mix}
     folders = make_data(args.keep / "data", {name: how for name, how in options.items() if name in needed})
-    config = settings(folders, args.keep / args.run, args.steps, args.stages, args.mix)
+    config = settings(folders, args.keep / args.run, args.steps, args.stages, args.mix, args.augment)
     if not args.export:
         train(config, args.start)
     elif args.finish:

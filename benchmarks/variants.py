@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.modeling.networks import align, mdnet
-from mdlib.modeling.networks.base import MASK_PRIOR_LOGIT, conv_bn_relu, init_convs, init_head, upsample
+from mdlib.modeling.networks.base import (
+    MASK_PRIOR_LOGIT,
+    MaskDepth,
+    conv_bn_relu,
+    init_convs,
+    init_head,
+    upsample,
+)
 from mdlib.modeling.registry import create_model
 
 FULL = "mdnet"
@@ -124,6 +131,16 @@ no_original = without(range(9, 12))
 no_matte = without(range(12, 14))
 
 
+def not_solved_again(model: nn.Module) -> None:
+    predict = model.predict
+
+    def with_mask_as_refined(bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        with patch.object(mdnet, "sharpen", lambda logits, bg, fg_bg: logits):
+            return predict(bg, fg_bg)
+
+    model.predict = with_mask_as_refined
+
+
 def plain_light(model: nn.Module) -> None:
     def aligned(bg: Tensor, fg_bg: Tensor) -> Tensor:
         with patch.object(align, "WORTH", 0.0):
@@ -219,6 +236,7 @@ ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = 
     "no context at 1/32": (no_context, {}),
     "no refinement at full size": (no_refinement, {}),
     "refinement without the matte": (no_matte, {}),
+    "outline not solved again at full size": (not_solved_again, {}),
     "refinement without the unaligned bg": (no_original, {}),
     "one surface of depth": (one_surface, {}),
     "one encoder for mask and depth": (one_encoder, {}),

@@ -1,6 +1,7 @@
 """The runs that packaged weights come from, each of which may have begun where others ended."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +9,13 @@ from typing import Any, NamedTuple
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from mdlib.creation.live import open_stored_or_live
 from mdlib.training.checkpoint import replace_file
 from mdlib.viewing.figures import INK
 
 NAME = "start.json"
+WEIGHTS = Path(__file__).resolve().parents[1] / "assets/weights/mdnet.safetensors"
+LOG = Path(__file__).parent / "results/weights_training.jsonl"  # of the runs that these come from
 CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
 FREEZES = {"iou": "mask_decoder", "iou_disturbed": "mask_decoder", "depth_error": "depth_decoder"}
 
@@ -19,44 +23,72 @@ FREEZES = {"iou": "mask_decoder", "iou_disturbed": "mask_decoder", "depth_error"
 class Part(NamedTuple):
     """A run on the way to the weights."""
 
-    run: Path
+    run: str
     of_depth: bool  # whether only its depth was taken
     before: int  # samples that the runs had seen that it began from
-
-    @property
-    def rows(self) -> list[dict]:
-        return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
-
-    @property
-    def training(self) -> dict[str, Any]:
-        return json.loads((self.run / "config.json").read_text())["training"]
-
-    @property
-    def data(self) -> list[Path]:
-        """Folders of the data sets that it saw."""
-        return [Path(path) for path in (self.training["data"], *self.training["mix"])]
-
-    @property
-    def samples(self) -> int:
-        """Samples that it has seen itself."""
-        return self.rows[-1]["step"] * self.training["batch_size"]
+    samples: int  # that it has seen itself
+    stages: str
+    mix: list[str]  # names of the data sets that it saw
+    data: dict[str, dict]  # these, and where its weights came with the package all before: what they hold
+    rows: list[dict]
 
     def about(self) -> dict[str, Any]:
         """What the file beside the weights says about it."""
-        training = self.training
-        return {
-            "run": self.run.name,
-            "of_depth": self.of_depth,
-            "samples_seen": self.samples,
-            "stages": training["stages"],
-            "data": [path.name for path in self.data],
-        }
+        names = {"samples_seen": self.samples, "samples_before": self.before, "data": self.mix}
+        return {"run": self.run, "of_depth": self.of_depth, "stages": self.stages, **names}
+
+
+def part_of(run: Path, of_depth: bool, before: int) -> Part:
+    """The run in this folder."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    training = json.loads((run / "config.json").read_text())["training"]
+    data = {Path(path).name: about_data(path) for path in (training["data"], *training["mix"])}
+    samples = rows[-1]["step"] * training["batch_size"]
+    return Part(run.name, of_depth, before, samples, training["stages"] or "", list(data), data, rows)
+
+
+def about_data(path: str) -> dict[str, Any]:
+    """What the file beside the weights says about a data set."""
+    dataset = open_stored_or_live(Path(path))
+    used = len(dataset.split()["train"])
+    held = {"samples": len(dataset), "used": used, "depth": dataset.depth_kind}
+    return {"id": dataset.dataset_id, "size": min(dataset.size), **held}
+
+
+def packaged(copy: Path) -> list[Part]:
+    """The runs that packaged weights come from, from what was kept of them in `copy` and beside it."""
+    about = json.loads(copy.read_text())
+    rows: dict[str, list[dict]] = {}
+    for line in copy.with_suffix(".jsonl").read_text().splitlines():
+        row = json.loads(line)
+        rows.setdefault(row.pop("run"), []).append(row)
+    last = {name: about[name] for name in ("run", "samples_seen", "samples_before")}
+    last |= {"of_depth": False, "stages": about["training"]["stages"], "data": about["mix"]}
+    return [
+        Part(
+            one["run"], one["of_depth"], one["samples_before"], one["samples_seen"], one["stages"],
+            one["data"], about["data"] if one is last else {}, rows[one["run"]],
+        )
+        for one in (*about["start"], last)
+    ]  # fmt: skip
 
 
 def remember_start(run: Path, starts: Sequence[Path]) -> None:
-    """Keep from which runs this one begins: one, or one for the mask and one for the depth."""
+    """Keep from which runs this one begins: one, or one for the mask and one for the depth.
+
+    Of the packaged weights, which newer ones may replace, what is known about them is kept too.
+    """
     run.mkdir(parents=True, exist_ok=True)
-    replace_file(run / NAME, json.dumps([str(path) for path in starts]).encode())
+    for number, start in enumerate(starts):
+        if is_packaged(start):
+            shutil.copy(WEIGHTS.with_suffix(".json"), run / f"start{number}.json")
+            shutil.copy(LOG, run / f"start{number}.jsonl")
+    replace_file(run / NAME, json.dumps([str(path.resolve()) for path in starts]).encode())
+
+
+def is_packaged(start: Path) -> bool:
+    """Whether it is the file of the packaged weights, not the folder of a run."""
+    return start.resolve() == WEIGHTS
 
 
 def starts_of(run: Path) -> list[Path]:
@@ -69,16 +101,27 @@ def history(run: Path, of_depth: bool = False) -> list[Part]:
     """All runs that this one goes back to, oldest first, each once, and itself."""
     parts, before = {}, 0
     for number, start in enumerate(starts_of(run)):
-        found = history(start, of_depth or number == 1)
+        kept = run / f"start{number}.json"
+        found = packaged(kept) if is_packaged(start) else history(start, of_depth or number == 1)
         for part in found:
             parts.setdefault(part.run, part)
         before = max(before, found[-1].before + found[-1].samples)
-    return [*parts.values(), Part(run, of_depth, before)]
+    return [*parts.values(), part_of(run, of_depth, before)]
+
+
+def data_of(parts: Sequence[Part]) -> dict[str, dict]:
+    """All data sets that the runs saw, each once, by name; a second one of a name with its size."""
+    data, seen = {}, set()
+    for name, one in (item for part in parts for item in part.data.items()):
+        if one["id"] not in seen:
+            seen.add(one["id"])
+            data[f"{name} at {one['size']} px" if name in data else name] = one
+    return data
 
 
 def log(parts: Sequence[Part]) -> bytes:
     """The rows of all runs, each with the name of its run, as JSON lines."""
-    rows = [{"run": part.run.name, **row} for part in parts for row in part.rows]
+    rows = [{"run": part.run, **row} for part in parts for row in part.rows]
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
@@ -88,7 +131,7 @@ def curve(parts: Sequence[Part]) -> Figure:
     axes = figure.subplots(1, len(CURVES))
     for ax, (score, title) in zip(axes, CURVES.items(), strict=True):
         for number, part in enumerate(parts):
-            frozen = FREEZES[score] in (part.training["stages"] or "")
+            frozen = FREEZES[score] in part.stages
             draw(ax, part, score if not frozen else "", colormaps["tab20"](number))
         ax.set_title(title, color=INK, fontsize=11)
         ax.set_xlabel("thousand samples seen", color=INK)
@@ -100,11 +143,11 @@ def curve(parts: Sequence[Part]) -> Figure:
 
 def draw(ax: Any, part: Part, score: str, colour: tuple) -> None:
     """One score of one run; nothing but its name for the legend where it has no such score."""
-    rows, batch_size = part.rows, part.training["batch_size"]
+    rows, batch_size = part.rows, part.samples / part.rows[-1]["step"]
     seen = [row for row in rows if score in row.get("scores", {})]
     x = [(part.before + row["step"] * batch_size) / 1000 for row in seen]
     y = [row["scores"][score] for row in seen]
-    ax.plot(x, y, "o-", color=colour, markersize=4, linewidth=2, label=part.run.name)
+    ax.plot(x, y, "o-", color=colour, markersize=4, linewidth=2, label=part.run)
     steps = [row for row in rows if "stage" in row] if seen else []
     for a, b in zip(steps, steps[1:], strict=False):
         if b["stage"] > a["stage"]:

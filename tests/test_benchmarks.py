@@ -100,7 +100,7 @@ def test_ablation(benchmark, tiny_dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_ship_weights(benchmark, office, tmp_path):
+def test_ship_weights(benchmark, office, repository, tmp_path):
     for kind in ("bg", "fg"):
         (tmp_path / kind).mkdir()
         for path in sorted((office / kind).iterdir())[:6]:
@@ -143,6 +143,23 @@ def test_ship_weights(benchmark, office, tmp_path):
     assert "--start KEEP/run KEEP/depth" in card
     rows = (tmp_path / "results/weights_training.jsonl").read_text().splitlines()
     assert {json.loads(row)["run"] for row in rows} == {"run", "depth", "both"}
+
+    # On from the packaged weights, whose runs are known from what lies beside them.
+    packaged = repository / "assets/weights/mdnet.safetensors"
+    before = json.loads(packaged.with_suffix(".json").read_text())
+    more = ("--run", "more", "--start", packaged, "--augment", 0.5, *kept)
+    for again in ((), ("--export",)):
+        benchmark("ship_weights.py", *pictures, *few, *keep, *more, *again)
+        about = json.loads((tmp_path / "weights/mdnet.json").read_text())
+        runs = [one["run"] for one in (*before["start"], before)]
+        assert [one["run"] for one in about["start"]] == runs
+        assert about["samples_before"] == before["samples_before"] + before["samples_seen"]
+        assert before["data"].items() <= about["data"].items()
+    card = (tmp_path / "weights/mdnet.md").read_text()
+    assert "--augment 0.5" in card and "--start assets/weights/mdnet.safetensors" in card
+    assert "\n| rooms at 64 px | " in card
+    rows = (tmp_path / "results/weights_training.jsonl").read_text().splitlines()
+    assert {before["run"], "more"} <= {json.loads(row)["run"] for row in rows}
 
 
 def test_pair_check(benchmark, tiny_dataset):

@@ -4,7 +4,8 @@ First `bg` is brought to the camera and the light of `fg_bg` as well as least sq
 one encoder sees both pictures. At 1/4, 1/8 and 1/16 of the size, each place of `fg_bg` is compared with the
 places around it in `bg` (a local correlation of unit-length features), so what still moved by a pixel or has
 another brightness is recognised as "the same". The mask decoder ends in a refinement at full size that sees
-the pictures themselves, and what the compositing equation says about each pixel (see matte.py).
+the pictures themselves, and what the compositing equation says about each pixel (see matte.py). Then the
+pixels that the object's outline crosses are solved once more, from the colours beside each.
 
 Depth has an encoder of its own, which sees `fg_bg` and the mask: what tells how far a wall is tells little
 about what was added, and in one encoder the mask's errors, which are easier to mend, leave depth untaught. It
@@ -31,7 +32,7 @@ from mdlib.modeling.networks.base import (
     quarters,
     upsample,
 )
-from mdlib.modeling.networks.matte import matte
+from mdlib.modeling.networks.matte import matte, sharpen
 
 ENCODER_WIDTHS = (16, 32, 64, 96)  # at 1/2, 1/4, 1/8, 1/16
 CONTEXT_WIDTH = 128  # at 1/32
@@ -266,6 +267,7 @@ class MDNet(MaskDepthNet):
         seen = [2 * fg_bg - 1, 2 * aligned - 1, 2 * (fg_bg - aligned).abs(), 2 * (fg_bg - bg).abs()]
         blocks = unshuffle(torch.cat(seen, 1))  # (B, 4 * 12, H/2, W/2)
         mask_logits = self.mask_decoder(self.scales(*seen[1::-1]), blocks)
+        mask_logits = sharpen(mask_logits, aligned, fg_bg)
         return MaskDepth(mask_logits, self.depth(fg_bg, mask_logits))
 
     def depth(self, fg_bg: Tensor, mask_logits: Tensor) -> Tensor:

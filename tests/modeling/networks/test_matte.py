@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mdlib.modeling.networks.base import quarters
-from mdlib.modeling.networks.matte import matte
+from mdlib.modeling.networks.matte import matte, sharpen
 
 OBJECT = torch.tensor([0.9, 0.3, 0.1]).view(1, 3, 1, 1)
 
@@ -50,3 +50,50 @@ def test_finite_whatever_the_coarse_mask_says(coarse, pair):
     found = matte(blocks(bg), blocks(fg_bg), torch.full((1, 1, 8, 16), coarse))
     assert found.isfinite().all() and found.shape == (1, 8, 8, 16)
     assert found[:, :4].min() >= -0.5 and found[:, :4].max() <= 1.5
+
+
+def edge(room=0.2, thing=1.0, half_covered_logit=-1.0):
+    """A gray object from column 9 on, which covers half of column 8; and mask logits that miss that."""
+    alpha = torch.zeros(1, 1, 16, 16)
+    alpha[..., 8], alpha[..., 9:] = 0.5, 1.0
+    bg = torch.full((1, 3, 16, 16), room)
+    fg_bg = (alpha * thing**2 + (1 - alpha) * room**2).sqrt().expand(1, 3, -1, -1)
+    logits = torch.where(alpha == 0, -10.0, 10.0)
+    logits[..., 8] = half_covered_logit
+    return logits, bg, fg_bg
+
+
+def test_the_outline_is_solved_by_hand():
+    logits, bg, fg_bg = edge()
+    before, after = logits.sigmoid(), sharpen(logits, bg, fg_bg).sigmoid()
+    # The object's colour is that of column 9, so alpha is 0.5. In light, 1 and 0.04 are apart by 0.96 in each
+    # of three colours, which counts (3 x 0.96^2 - 0.03) / (3 x 0.96^2 - 0.03 + 0.06) = 0.9785.
+    expected = before[..., 8] + 0.9785 * (0.5 - before[..., 8])
+    torch.testing.assert_close(after[..., 8], expected, atol=1e-3, rtol=0)
+
+
+def test_away_from_the_outline_nothing_changes():
+    logits, bg, fg_bg = edge()
+    after = sharpen(logits, bg, fg_bg)
+    assert torch.equal(after[..., :7], logits[..., :7]) and torch.equal(after[..., 10:], logits[..., 10:])
+
+
+def test_an_object_in_the_colour_of_the_room_keeps_its_mask():
+    logits, bg, fg_bg = edge(room=0.5, thing=0.55)  # apart by 0.0083 squared
+    torch.testing.assert_close(sharpen(logits, bg, fg_bg)[..., 8], logits[..., 8], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("logit", [-100.0, -1.0, 0.0, 100.0])
+def test_the_mask_still_learns_where_it_is_solved(logit):
+    logits, bg, fg_bg = edge(room=0.2, thing=0.5, half_covered_logit=logit)
+    logits.requires_grad_()
+    after = sharpen(logits, bg, fg_bg)
+    assert after.isfinite().all()
+    (slope,) = torch.autograd.grad(after[..., 8].sum(), logits)
+    assert slope.isfinite().all() and (slope[..., 8] > 0).all() == (abs(logit) < 100)
+    assert slope[..., :8].abs().max() == 0 and slope[..., 9:].abs().max() == 0
+
+
+def test_half_precision_gives_full_precision_back():
+    logits, bg, fg_bg = edge()
+    assert sharpen(logits.bfloat16(), bg, fg_bg).dtype == torch.float32
