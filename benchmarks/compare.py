@@ -37,7 +37,7 @@ REFERENCE, LOSS = networks.REFERENCE, "mdnet"
 SAMPLES, TIME = "equal samples", "equal time"
 TUNING_SEED = 1000
 COSTS = ["latency", "memory"]
-TINY = {"size": 64, "samples": 800, "seeds": [0], "pairs": 24, "rates": [2e-3], "rounds": 2}
+TINY = {"size": 64, "samples": 800, "seeds": [0], "pairs": 24, "rates": [2e-3], "rounds": 2, "cost_size": 112}
 
 
 def kept(file: Path, make: Callable[[], dict]) -> dict:
