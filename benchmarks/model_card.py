@@ -176,10 +176,14 @@ def began(about: Mapping[str, Any]) -> str:
         return ""
     lines = [
         f"- {one['run']}{', for depth' if one['of_depth'] else ''}: {one['samples_seen']:,} samples of "
-        f"{', '.join(one['data'])} (stages {one['stages']})"
+        f"{', '.join(one['data'])} (stages {one['stages']}{augmented(one['augment'])})"
         for one in about["start"]
     ]
     return "\n".join(["Runs before this one, oldest first:", "", *lines, "", "Then "])
+
+
+def augmented(strength: float) -> str:
+    return "" if strength == 1 else f", augment {strength:g}"
 
 
 def conditions(found: Mapping) -> str:

@@ -28,6 +28,7 @@ class Part(NamedTuple):
     before: int  # samples that the runs had seen that it began from
     samples: int  # that it has seen itself
     stages: str
+    augment: float
     mix: list[str]  # names of the data sets that it saw
     data: dict[str, dict]  # these, and where its weights came with the package all before: what they hold
     rows: list[dict]
@@ -35,7 +36,8 @@ class Part(NamedTuple):
     def about(self) -> dict[str, Any]:
         """What the file beside the weights says about it."""
         names = {"samples_seen": self.samples, "samples_before": self.before, "data": self.mix}
-        return {"run": self.run, "of_depth": self.of_depth, "stages": self.stages, **names}
+        how = {"stages": self.stages, "augment": self.augment}
+        return {"run": self.run, "of_depth": self.of_depth, **how, **names}
 
 
 def part_of(run: Path, of_depth: bool, before: int) -> Part:
@@ -44,7 +46,8 @@ def part_of(run: Path, of_depth: bool, before: int) -> Part:
     training = json.loads((run / "config.json").read_text())["training"]
     data = {Path(path).name: about_data(path) for path in (training["data"], *training["mix"])}
     samples = rows[-1]["step"] * training["batch_size"]
-    return Part(run.name, of_depth, before, samples, training["stages"] or "", list(data), data, rows)
+    how = training["stages"] or "", training["augment"]
+    return Part(run.name, of_depth, before, samples, *how, list(data), data, rows)
 
 
 def about_data(path: str) -> dict[str, Any]:
@@ -62,12 +65,13 @@ def packaged(copy: Path) -> list[Part]:
     for line in copy.with_suffix(".jsonl").read_text().splitlines():
         row = json.loads(line)
         rows.setdefault(row.pop("run"), []).append(row)
+    training = {name: about["training"][name] for name in ("stages", "augment")}
     last = {name: about[name] for name in ("run", "samples_seen", "samples_before")}
-    last |= {"of_depth": False, "stages": about["training"]["stages"], "data": about["mix"]}
+    last |= {**training, "of_depth": False, "data": about["mix"]}
     return [
         Part(
             one["run"], one["of_depth"], one["samples_before"], one["samples_seen"], one["stages"],
-            one["data"], about["data"] if one is last else {}, rows[one["run"]],
+            one["augment"], one["data"], about["data"] if one is last else {}, rows[one["run"]],
         )
         for one in (*about["start"], last)
     ]  # fmt: skip
@@ -110,12 +114,15 @@ def history(run: Path, of_depth: bool = False) -> list[Part]:
 
 
 def data_of(parts: Sequence[Part]) -> dict[str, dict]:
-    """All data sets that the runs saw, each once, by name; a second one of a name with its size."""
-    data, seen = {}, set()
+    """All data sets that the runs saw, each once; a second one of a name with its size or id."""
+    data: dict[str, dict] = {}
     for name, one in (item for part in parts for item in part.data.items()):
-        if one["id"] not in seen:
-            seen.add(one["id"])
-            data[f"{name} at {one['size']} px" if name in data else name] = one
+        if one["id"] in (other["id"] for other in data.values()):
+            continue
+        if name in data:
+            same_size = one["size"] == data[name]["size"]
+            name += f" ({one['id'][:8]})" if same_size else f" at {one['size']} px"
+        data[name] = one
     return data
 
 
