@@ -1,6 +1,6 @@
 """Networks and losses side by side, on equal terms, once at equal samples and once at equal time.
 
-    python benchmarks/compare.py --tiny                                  # makes its own data, 17 minutes
+    python benchmarks/compare.py --tiny                                  # makes its own data, 10 minutes
     python benchmarks/compare.py DATA [DATA ...] --runs RUNS --json compare.json
     python benchmarks/compare.py DATA --networks mdnet fcn --losses mdnet "BCE + SSIM" --seeds 0 1 2
 
