@@ -141,7 +141,9 @@ def profile(config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Sta
         lines = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
     else:
         lines = queue_model(phases)
-    device = torch.cuda.get_device_name() if on_gpu else f"the CPU ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    cpu = f"the CPU ({threads} thread{'s' * (threads > 1)})"
+    device = torch.cuda.get_device_name() if on_gpu else cpu
     steps = _median(found[REAL], "step"), _median(found[CACHED], "step")
     return Profile(config.all_stages()[0].batch_size, device, phases, *steps, *lines, not on_gpu)
 
