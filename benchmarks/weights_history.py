@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,7 @@ def part_of(run: Path, of_depth: bool, before: int) -> Part:
     return Part(run.name, of_depth, before, samples, *how, list(data), data, rows)
 
 
+@cache  # most runs saw the same ones
 def about_data(path: str) -> dict[str, Any]:
     """What the file beside the weights says about a data set."""
     dataset = open_stored_or_live(Path(path))
