@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.modeling.networks import align, mdnet
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    conv_bn_relu,
-    init_convs,
-    init_head,
-    upsample,
-)
+from mdlib.modeling.networks.base import MASK_PRIOR_LOGIT, conv_bn_relu, init_convs, init_head, upsample
 from mdlib.modeling.registry import create_model
 
 FULL = "mdnet"
@@ -132,13 +125,7 @@ no_matte = without(range(12, 14))
 
 
 def not_solved_again(model: nn.Module) -> None:
-    predict = model.predict
-
-    def with_mask_as_refined(bg: Tensor, fg_bg: Tensor) -> MaskDepth:
-        with patch.object(mdnet, "sharpen", lambda logits, bg, fg_bg: logits):
-            return predict(bg, fg_bg)
-
-    model.predict = with_mask_as_refined
+    model.sharpen = lambda logits, bg, fg_bg: logits
 
 
 def plain_light(model: nn.Module) -> None:

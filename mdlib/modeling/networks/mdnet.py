@@ -233,6 +233,7 @@ class MDNet(MaskDepthNet):
     }
     cam_layers = {"mask": "mask_decoder.step2", "depth": "depth_decoder.step8"}
     align = staticmethod(align)
+    sharpen = staticmethod(sharpen)
 
     def __init__(self) -> None:
         super().__init__()
@@ -267,7 +268,7 @@ class MDNet(MaskDepthNet):
         seen = [2 * fg_bg - 1, 2 * aligned - 1, 2 * (fg_bg - aligned).abs(), 2 * (fg_bg - bg).abs()]
         blocks = unshuffle(torch.cat(seen, 1))  # (B, 4 * 12, H/2, W/2)
         mask_logits = self.mask_decoder(self.scales(*seen[1::-1]), blocks)
-        mask_logits = sharpen(mask_logits, aligned, fg_bg)
+        mask_logits = self.sharpen(mask_logits, aligned, fg_bg)
         return MaskDepth(mask_logits, self.depth(fg_bg, mask_logits))
 
     def depth(self, fg_bg: Tensor, mask_logits: Tensor) -> Tensor:
