@@ -48,10 +48,11 @@ def executor_of(workers: int) -> Iterator[Executor]:
         return
     # Started afresh: a forked copy of a process with running threads (torch, notebooks) can hang.
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stop,))
+    stop, begin = context.Event(), context.Event()
+    events = stop, begin
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=events)
     try:
-        _start(pool)
+        _start(pool, workers, begin)
         yield pool
     except BaseException:
         stop.set()  # not killed: a result cut off in the pipe would block the pool for ever
@@ -60,14 +61,18 @@ def executor_of(workers: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _start(pool: ProcessPoolExecutor) -> None:
+def _start(pool: ProcessPoolExecutor, workers: int, begin: Event) -> None:
     """Start the processes so that Ctrl-C, which reaches the whole group, leaves their end to the parent."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
+        begin.set()
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the processes inherit it
     try:
-        pool.submit(os.getpid)  # the first task starts all of them, and they inherit what is blocked
+        with suppress(BrokenProcessPool):  # the next task says that one of them died
+            for _ in range(workers):
+                pool.submit(os.getpid)  # starts a process while none is idle, and none is before they begin
     finally:
+        begin.set()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -151,10 +156,11 @@ def stop_if_asked() -> None:
         raise Stopped
 
 
-def _begin_worker(stop: Event) -> None:
+def _begin_worker(stop: Event, begin: Event) -> None:
     global _stop
     _stop = stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin.wait()
 
 
 def _end_with_parent() -> None:

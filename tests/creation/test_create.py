@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -214,6 +215,17 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_half_written(pictures
     code, message = stop_midway(words, out, lambda process: os.killpg(process.pid, signal.SIGINT))
     assert code == 130 and "Traceback" not in message
     assert not list(out.glob(".*"))
+
+
+def test_an_interrupt_leaves_workers_alone_that_are_just_beginning(capfd):
+    others = set(multiprocessing.active_children())
+    with executor_of(3) as pool:
+        tasks = [pool.submit(abs, number) for number in range(3)]
+        workers = set(multiprocessing.active_children()) - others  # still importing, which takes seconds
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGINT)
+        assert len(workers) == 3 and [task.result() for task in tasks] == [0, 1, 2]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_full_disk_is_explained_and_leaves_only_whole_shards(pictures, small, tmp_path):
