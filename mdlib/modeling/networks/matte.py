@@ -43,18 +43,21 @@ def sharpen(logits: Tensor, bg: Tensor, fg_bg: Tensor) -> Tensor:
 
     bg, fg_bg: (B, 3, H, W) in [0, 1]. What is wrong with a good mask are the pixels that the outline crosses,
     and there the pixels beside them tell the object's colour. The correction counts as much as object and
-    background differ there. Gradients flow through the mask that comes in, not through the correction.
+    background differ there (trust, 0 to 1). Gradients pass straight to `logits`, by 1 - trust: those of the
+    correction itself would be large or none where a logit is far from its solution.
     """
     logits = logits.float()
-    mask = logits.sigmoid()
     with torch.no_grad():
+        mask = logits.sigmoid()
         # To the eighth power (matte squares it): only pixels that are all object tell its colour.
         alpha, apart = matte(bg[:, :, None], fg_bg[:, :, None], mask**4).chunk(2, 1)
         beyond = (apart.square() - ALIKE).clamp(min=0)
         trust = beyond / (beyond + APART)
+        solved = mask + trust * (alpha.clamp(0, 1) - mask)
         outline = (sums_of_3x3(mask) > OUTLINE) & (sums_of_3x3(1 - mask) > OUTLINE)
-    solved = mask + trust * (alpha.clamp(0, 1) - mask)
-    return torch.where(outline, solved.clamp(1e-3, 1 - 1e-3).logit(), logits)
+        found = torch.where(outline, solved.clamp(1e-3, 1 - 1e-3).logit(), logits)
+        share = torch.where(outline, 1 - trust, 1.0)
+    return found + share * (logits - logits.detach())
 
 
 def sums_of_3x3(x: Tensor) -> Tensor:
