@@ -15,8 +15,8 @@ from torch import Tensor
 NOISE = 1e-4  # squared light that says nothing: alpha is small where object and background look alike
 # Where a pixel is solved at full size: of its 3 x 3 neighbours so much is object, and so much is none.
 OUTLINE = 0.5
-ALIKE = 0.03  # squared distance in light of two colours from which on alpha tells something about a pixel,
-APART = 0.06  # and by how much that must be exceeded for it to count half
+ALIKE = 0.04  # squared distance in light of object and background at which a solution counts half,
+BESIDE = 40.0  # and so many times the squared distance of the pixel from the line between the two
 
 
 @torch.no_grad()
@@ -27,11 +27,8 @@ def matte(bg: Tensor, fg_bg: Tensor, coarse: Tensor) -> Tensor:
     mask of half the size in [0, 1]. The first four channels are alpha, -0.5 to 1.5 (less or more is cut off),
     the last four how far the colours of object and background are apart in linear light. No gradient flows.
     """
-    # Squares are close enough to linear light (sRGB has an exponent of about 2.2), and fast.
-    behind, seen = bg.square(), fg_bg.square()
-    certain = coarse.to(seen).square()
-    around = sums_of_3x3(torch.cat([seen.mean(2) * certain, certain], 1))
-    colour = around[:, :3] / (around[:, 3:] + 1e-5)  # of the object, in 3 x 3 blocks around each
+    behind, seen = light(bg), light(fg_bg)
+    colour = object_colour(seen.mean(2), coarse.to(seen).square())  # in 3 x 3 blocks around each
     whole = colour[:, :, None] - behind  # what the object would change if it filled the pixel
     size = whole.square().sum(1)
     alpha = ((seen - behind) * whole).sum(1) / (size + NOISE)
@@ -42,22 +39,37 @@ def sharpen(logits: Tensor, bg: Tensor, fg_bg: Tensor) -> Tensor:
     """Mask logits (B, 1, H, W), at the object's outline corrected by the compositing equation, in float32.
 
     bg, fg_bg: (B, 3, H, W) in [0, 1]. What is wrong with a good mask are the pixels that the outline crosses,
-    and there the pixels beside them tell the object's colour. The correction counts as much as object and
-    background differ there (trust, 0 to 1). Gradients pass straight to `logits`, by 1 - trust: those of the
-    correction itself would be large or none where a logit is far from its solution.
+    and there the pixels beside them tell the colour of it. The share of the correction that is taken (trust)
+    grows with the distance of object and background, and falls with what no mixture of the two explains.
+    Gradients pass straight to `logits`, by 1 - trust: those of the correction itself would be large or none
+    where a logit is far from its solution.
     """
     logits = logits.float()
     with torch.no_grad():
         mask = logits.sigmoid()
-        # To the eighth power (matte squares it): only pixels that are all object tell its colour.
-        alpha, apart = matte(bg[:, :, None], fg_bg[:, :, None], mask**4).chunk(2, 1)
-        beyond = (apart.square() - ALIKE).clamp(min=0)
-        trust = beyond / (beyond + APART)
-        solved = mask + trust * (alpha.clamp(0, 1) - mask)
+        behind, seen = light(bg.float()), light(fg_bg.float())
+        whole = object_colour(seen, mask**16) - behind  # only pixels that are all object tell its colour
+        size = whole.square().sum(1, keepdim=True)
+        change = seen - behind
+        alpha = ((change * whole).sum(1, keepdim=True) / (size + NOISE)).clamp(0, 1)
+        beside = (change - alpha * whole).square().sum(1, keepdim=True)
+        trust = size / (size + ALIKE + BESIDE * beside)
+        solved = mask + trust * (alpha - mask)
         outline = (sums_of_3x3(mask) > OUTLINE) & (sums_of_3x3(1 - mask) > OUTLINE)
         found = torch.where(outline, solved.clamp(1e-3, 1 - 1e-3).logit(), logits)
         share = torch.where(outline, 1 - trust, 1.0)
     return found + share * (logits - logits.detach())
+
+
+def light(picture: Tensor) -> Tensor:
+    """Linear light of values in [0, 1]; squares are close enough (sRGB: about to the power 2.2), and fast."""
+    return picture.square()
+
+
+def object_colour(seen: Tensor, certain: Tensor) -> Tensor:
+    """The object's mean colour in 3 x 3 places: (B, 3, h, w), from `seen` and weights (B, 1, h, w)."""
+    around = sums_of_3x3(torch.cat([seen * certain, certain], 1))
+    return around[:, :3] / (around[:, 3:] + 1e-5)
 
 
 def sums_of_3x3(x: Tensor) -> Tensor:
