@@ -160,7 +160,7 @@ def _begin_worker(stop: Event, begin: Event) -> None:
     global _stop
     _stop = stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    begin.wait()
+    begin.wait()  # idle from here on: see _start
 
 
 def _end_with_parent() -> None:

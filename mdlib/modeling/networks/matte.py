@@ -39,7 +39,7 @@ def sharpen(logits: Tensor, bg: Tensor, fg_bg: Tensor) -> Tensor:
     """Mask logits (B, 1, H, W), at the object's outline corrected by the compositing equation, in float32.
 
     bg, fg_bg: (B, 3, H, W) in [0, 1]. What is wrong with a good mask are the pixels that the outline crosses,
-    and there the pixels beside them tell the colour of it. The share of the correction that is taken (trust)
+    and there the pixels beside them tell the object's colour. How much of the correction is taken, the trust,
     grows with the distance of object and background, and falls with what no mixture of the two explains.
     Gradients pass straight to `logits`, by 1 - trust: those of the correction itself would be large or none
     where a logit is far from its solution.
