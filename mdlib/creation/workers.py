@@ -46,6 +46,9 @@ def executor_of(workers: int) -> Iterator[Executor]:
     if workers == 1:
         yield HereExecutor()
         return
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # Its end is near, and what it made until then would be reported as lost, after our own last sentence.
+        raise RuntimeError("a worker that is importing its script cannot start workers of its own")
     # Started afresh: a forked copy of a process with running threads (torch, notebooks) can hang.
     context = multiprocessing.get_context("spawn")
     stop, begin = context.Event(), context.Event()
