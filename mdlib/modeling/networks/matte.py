@@ -30,8 +30,7 @@ def matte(bg: Tensor, fg_bg: Tensor, coarse: Tensor) -> Tensor:
     behind, seen = light(bg), light(fg_bg)
     colour = object_colour(seen.mean(2), coarse.to(seen).square())  # in 3 x 3 blocks around each
     whole = colour[:, :, None] - behind  # what the object would change if it filled the pixel
-    size = whole.square().sum(1)
-    alpha = ((seen - behind) * whole).sum(1) / (size + NOISE)
+    alpha, size = projected(seen - behind, whole)
     return torch.cat([alpha.clamp(-0.5, 1.5), size.sqrt()], 1)
 
 
@@ -49,9 +48,9 @@ def sharpen(logits: Tensor, bg: Tensor, fg_bg: Tensor) -> Tensor:
         mask = logits.sigmoid()
         behind, seen = light(bg.float()), light(fg_bg.float())
         whole = object_colour(seen, mask**16) - behind  # only pixels that are all object tell its colour
-        size = whole.square().sum(1, keepdim=True)
         change = seen - behind
-        alpha = ((change * whole).sum(1, keepdim=True) / (size + NOISE)).clamp(0, 1)
+        alpha, size = (x[:, None] for x in projected(change, whole))
+        alpha = alpha.clamp(0, 1)
         beside = (change - alpha * whole).square().sum(1, keepdim=True)
         trust = size / (size + ALIKE + BESIDE * beside)
         solved = mask + trust * (alpha - mask)
@@ -70,6 +69,12 @@ def object_colour(seen: Tensor, certain: Tensor) -> Tensor:
     """The object's mean colour in 3 x 3 places: (B, 3, h, w), from `seen` and weights (B, 1, h, w)."""
     around = sums_of_3x3(torch.cat([seen * certain, certain], 1))
     return around[:, :3] / (around[:, 3:] + 1e-5)
+
+
+def projected(change: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+    """Which share of `whole` (B, 3, ...) is `change`, by projection, and the squared length of `whole`."""
+    size = whole.square().sum(1)
+    return (change * whole).sum(1) / (size + NOISE), size
 
 
 def sums_of_3x3(x: Tensor) -> Tensor:

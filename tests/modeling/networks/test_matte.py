@@ -94,6 +94,14 @@ def test_an_object_in_the_colour_of_the_room_keeps_its_mask():
     torch.testing.assert_close(sharpen(logits, bg, fg_bg)[..., 8], logits[..., 8], atol=1e-5, rtol=0)
 
 
+def test_an_object_almost_in_the_colour_of_the_room_is_hardly_corrected():
+    logits, bg, fg_bg = edge(room=0.5, thing=0.55)  # in light apart by 0.0525 in each of three colours
+    before, after = logits.sigmoid(), sharpen(logits, bg, fg_bg).sigmoid()
+    # 0.00827 / (0.00827 + 0.04) = 0.1713, towards 0.5 x 0.00827 / (0.00827 + 0.0001) = 0.494
+    expected = before[..., 8] + 0.1713 * (0.494 - before[..., 8])
+    torch.testing.assert_close(after[..., 8], expected, atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("logit", [-100.0, -1.0, 0.0, 100.0])
 def test_the_mask_still_learns_where_it_is_solved(logit):
     logits, bg, fg_bg = edge(room=0.2, thing=0.5, half_covered_logit=logit)
