@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from mdlib.loading.workers import held_back
+
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<pid>\d+)-[0-9a-f]+\.tmp")  # as ShardWriter names them
 _stop: Event | None = None  # of this process, where it is a worker
 
@@ -66,17 +68,12 @@ def executor_of(workers: int) -> Iterator[Executor]:
 
 def _start(pool: ProcessPoolExecutor, workers: int, begin: Event) -> None:
     """Start the processes so that Ctrl-C, which reaches the whole group, leaves their end to the parent."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        begin.set()
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the processes inherit it
     try:
-        with suppress(BrokenProcessPool):  # the next task says that one of them died
+        with held_back({signal.SIGINT}), suppress(BrokenProcessPool):  # the next task says that one died
             for _ in range(workers):
                 pool.submit(os.getpid)  # starts a process while none is idle, and none is before they begin
     finally:
         begin.set()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def on_one_core(function: Callable, *arguments: object) -> object:

@@ -35,8 +35,8 @@ def worker_batches(
         worker_init_fn=_obey_the_parent_alone,
         generator=torch.Generator(),  # else it draws its workers' seeds from that of the network
     )
-    with _held_back(STOPPING if TELLS_SENDER else set()):
-        batches = iter(loader)  # the workers begin, and inherit what is held back
+    with held_back(STOPPING if TELLS_SENDER else set()):
+        batches = iter(loader)  # the workers begin
     yield from batches
 
 
@@ -55,9 +55,9 @@ def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """Inside, these signals wait."""
-    if not signals:
+def held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Inside, these signals wait, also for processes that begin inside. On Windows nothing is held back."""
+    if not signals or not hasattr(signal, "pthread_sigmask"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
