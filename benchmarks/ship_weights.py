@@ -64,7 +64,8 @@ STOPPED = 130
 # Measured on: the set of the README, and drawn rooms. Of both only what training never saw.
 OFFICE, ROOMS = "office", "rooms"
 MIXED = (ROOMS, "cutouts-in-rooms", "photographs", "props-in-photographs", "more-rooms")
-FOR_DEPTH = ("many-rooms",)  # mixed with all the others it would leave few photographs, which teach the mask
+# Mixed with all the others they would leave few photographs, which teach the mask.
+FOR_DEPTH = ("many-rooms", "most-rooms")
 
 
 def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int = 2) -> dict[str, dict]:
@@ -82,6 +83,7 @@ def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int 
         # Depth of rooms never seen is learned from many rooms, not from many objects in a few.
         "more-rooms": {**live, "rooms": 5 * rooms, "props": rooms // 4, "placements": 1, "seed": 2},
         "many-rooms": {**live, "rooms": 20 * rooms, "props": rooms // 4, "placements": 1, "seed": 3},
+        "most-rooms": {**live, "rooms": 40 * rooms, "props": rooms // 2, "placements": 1, "seed": 4},
         OFFICE: {"bg": bg, "fg": fg, "placements": 6, "size": min(size, 160), "workers": workers},
     }
 

@@ -15,8 +15,8 @@ from mdlib.training.checkpoint import replace_file
 from mdlib.viewing.figures import INK
 
 NAME = "start.json"
-WEIGHTS = Path(__file__).resolve().parents[1] / "assets/weights/mdnet.safetensors"
-LOG = Path(__file__).parent / "results/weights_training.jsonl"  # of the runs that these come from
+WEIGHTS = Path("assets/weights/mdnet.safetensors")  # in a copy of the project
+LOG = Path("benchmarks/results/weights_training.jsonl")  # of the runs that these come from
 CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
 FREEZES = {"iou": "mask_decoder", "iou_disturbed": "mask_decoder", "depth_error": "depth_decoder"}
 
@@ -87,14 +87,15 @@ def remember_start(run: Path, starts: Sequence[Path]) -> None:
     run.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(starts):
         if is_packaged(start):
-            shutil.copy(WEIGHTS.with_suffix(".json"), run / f"start{number}.json")
-            shutil.copy(LOG, run / f"start{number}.jsonl")
+            project = start.resolve().parents[len(WEIGHTS.parents) - 1]
+            shutil.copy(project / WEIGHTS.with_suffix(".json"), run / f"start{number}.json")
+            shutil.copy(project / LOG, run / f"start{number}.jsonl")
     replace_file(run / NAME, json.dumps([str(path.resolve()) for path in starts]).encode())
 
 
 def is_packaged(start: Path) -> bool:
-    """Whether it is the file of the packaged weights, not the folder of a run."""
-    return start.resolve() == WEIGHTS
+    """Whether it is the file of packaged weights, in any copy of the project, not the folder of a run."""
+    return start.resolve().parts[-len(WEIGHTS.parts) :] == WEIGHTS.parts
 
 
 def starts_of(run: Path) -> list[Path]:

@@ -150,6 +150,8 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
     more = ("--run", "more", "--start", packaged, "--augment", 0.5, *kept)
     for again in ((), ("--export",)):
         benchmark("ship_weights.py", *pictures, *few, *keep, *more, *again)
+        elsewhere = "/moved/since/assets/weights/mdnet.safetensors"  # where the project was may not matter
+        (tmp_path / "keep/more/start.json").write_text(json.dumps([elsewhere]))
         about = json.loads((tmp_path / "weights/mdnet.json").read_text())
         runs = [one["run"] for one in (*before["start"], before)]
         assert [one["run"] for one in about["start"]] == runs
