@@ -147,7 +147,8 @@ def curve(parts: Sequence[Part]) -> Figure:
         ax.set_xlabel("thousand samples seen", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#e8e8e8")
-    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside right")
+    labels = axes[0].get_legend_handles_labels()
+    figure.legend(*labels, frameon=False, fontsize=8, labelspacing=0.3, loc="outside right")
     return figure
 
 
