@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import common
-from weights_history import Part, data_of, is_packaged, starts_of
+from weights_history import WEIGHTS, Part, data_of, is_packaged, starts_of
 
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.training.config import TrainConfig
@@ -120,7 +120,7 @@ def facts(
 def place(start: Path, keep: Path) -> str:
     """A run as the command names it: in KEEP, or weights in this repository."""
     if is_packaged(start):
-        return "assets/weights/mdnet.safetensors"
+        return WEIGHTS.as_posix()
     return f"KEEP/{os.path.relpath(start, keep)}"
 
 

@@ -87,9 +87,9 @@ def remember_start(run: Path, starts: Sequence[Path]) -> None:
     run.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(starts):
         if is_packaged(start):
-            project = start.resolve().parents[len(WEIGHTS.parents) - 1]
-            shutil.copy(project / WEIGHTS.with_suffix(".json"), run / f"start{number}.json")
-            shutil.copy(project / LOG, run / f"start{number}.jsonl")
+            weights = start.resolve()
+            shutil.copy(weights.with_suffix(".json"), run / f"start{number}.json")
+            shutil.copy(weights.parents[2] / LOG, run / f"start{number}.jsonl")
     replace_file(run / NAME, json.dumps([str(path.resolve()) for path in starts]).encode())
 
 

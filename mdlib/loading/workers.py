@@ -57,7 +57,7 @@ def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 @contextmanager
 def held_back(signals: set[signal.Signals]) -> Iterator[None]:
     """Inside, these signals wait, also for processes that begin inside. On Windows nothing is held back."""
-    if not signals or not hasattr(signal, "pthread_sigmask"):
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
