@@ -154,6 +154,7 @@ def finish(config: TrainConfig, steps: int) -> TrainConfig:
     done = newest.state["step"]
     ended = replace(config, run=config.run.with_name(f"finished-{done}-{steps}"), steps=done + steps)
     if not (ended.run / "checkpoints").exists():
+        ended.run.mkdir(exist_ok=True)
         Checkpoints(ended.run / "checkpoints").put(newest.path.name, read_files(newest.path))
         shutil.copy(config.run / "config.json", ended.run / "config.json")
         remember_start(ended.run, starts_of(config.run))

@@ -93,9 +93,10 @@ class Checkpoints:
     def put(self, name: str, contents: dict[str, bytes | bytearray]) -> Path:
         """Write the files of a checkpoint so that it is there when every byte is on the disk, or not at all.
 
-        Raises OSError; then nothing is left of it.
+        Raises OSError; then nothing is left of it. The run folder is not made here: one that left with its
+        drive would come back as an empty folder on the disk behind, where the drive could not return.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it saved or removed
             shutil.rmtree(leftover, ignore_errors=True)
         path = self.folder / name

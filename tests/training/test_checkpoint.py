@@ -49,6 +49,12 @@ def test_what_was_saved_comes_back(checkpoints):
     assert found.metrics == b'{"step": 1}\n'
 
 
+def test_a_run_folder_that_left_is_not_made_again(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        save(Checkpoints(tmp_path / "drive/run/checkpoints"), 7)
+    assert not list(tmp_path.iterdir())
+
+
 def test_any_memory_layout_comes_back_with_its_values(checkpoints):
     weight = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
     path = checkpoints.save(1, file_image({"weight": weight, "part": weight[:, 1:]}), {})

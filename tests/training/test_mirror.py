@@ -25,6 +25,7 @@ def mirror(tmp_path):
 
 
 def new_mirror(tmp_path, run="run", keep=2) -> Mirror:
+    (tmp_path / run).mkdir(exist_ok=True)
     mirror = Mirror(Checkpoints(tmp_path / run / "checkpoints", keep), tmp_path / "drive/run", deque())
     mirror.retry_s, mirror.patience_s = 0.05, 0.3
     return mirror
@@ -33,7 +34,6 @@ def new_mirror(tmp_path, run="run", keep=2) -> Mirror:
 def begin(mirror):
     records = Records(mirror.run)
     found = mirror.begin(records, mirror.here.latest(records.found_id))
-    mirror.run.mkdir(parents=True, exist_ok=True)
     records.begin({"run_id": records.run_id}, b"")
     return records, found
 
@@ -243,7 +243,6 @@ def test_another_run_in_the_mirror_is_left_alone(mirror, tmp_path):
         records, _ = begin(mirror)
         save(mirror, records, 1)
     other = new_mirror(tmp_path, run="other")
-    other.run.mkdir()
     (other.run / "config.json").write_text('{"run_id": "mine"}')
     with pytest.raises(ValueError, match=f"holds run {records.run_id}, this is run mine"), other:
         begin(other)

@@ -369,8 +369,19 @@ def test_training_goes_on_without_its_mirror(
     mirror.parent.mkdir()
     away = tmp_path / "away"
 
+    def noticed():
+        record = tmp_path / "run/mirror.json"
+        return record.exists() and json.loads(record.read_text())["trouble"]
+
+    def come_back():
+        deadline = time.monotonic() + 60
+        while not noticed():
+            assert time.monotonic() < deadline, "nobody noticed that the mirror left"
+            time.sleep(0.01)
+        away.rename(mirror.parent)
+
     def make_loaders(stage):
-        actions = {4: lambda: mirror.parent.rename(away), 12: lambda: away.rename(mirror.parent)}
+        actions = {4: lambda: mirror.parent.rename(away), 12: come_back}
         train, check = loaders(stage)
         return watched(train, during(actions if stage.index == 0 and mirror.exists() else {})), check
 
