@@ -66,7 +66,7 @@ STOPPED = 130
 OFFICE, ROOMS = "office", "rooms"
 MIXED = (ROOMS, "cutouts-in-rooms", "photographs", "props-in-photographs", "more-rooms")
 # Mixed with all the others they would leave few photographs, which teach the mask.
-FOR_DEPTH = ("many-rooms", "most-rooms")
+FOR_DEPTH = ("many-rooms", "most-rooms", "further-rooms")
 
 
 def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int = 2) -> dict[str, dict]:
@@ -85,6 +85,11 @@ def recipes(bg: Path, fg: Path, rooms: int = 160, size: int = 224, workers: int 
         "more-rooms": {**live, "rooms": 5 * rooms, "props": rooms // 4, "placements": 1, "seed": 2},
         "many-rooms": {**live, "rooms": 20 * rooms, "props": rooms // 4, "placements": 1, "seed": 3},
         "most-rooms": {**live, "rooms": 40 * rooms, "props": rooms // 2, "placements": 1, "seed": 4},
+        # New objects too, each seen once in a room: training mirrors pictures anyway.
+        "further-rooms": {
+            **live,
+            **{"rooms": 80 * rooms, "props": rooms, "placements": 1, "flip": False, "seed": 5},
+        },
         OFFICE: {"bg": bg, "fg": fg, "placements": 6, "size": min(size, 160), "workers": workers},
     }
 

@@ -234,6 +234,7 @@ ROWS: dict[str, tuple[Callable[[nn.Module], None] | None, dict[str, object]]] = 
     "mask by BCE alone": (None, {"loss": "BCE + L1"}),
     "depth by L1 of closeness alone": (None, {"loss": "BCE + Dice and L1 + gradient"}),
     "depth with a term for objects alone": (None, {"loss": "mdnet + depth of objects"}),
+    "depth with terms for objects and pairs": (None, {"loss": "mdnet + depth of objects and pairs"}),
 }
 
 

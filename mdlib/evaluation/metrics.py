@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mdlib.evaluation.matting import connectivity_error, gradient_error
 from mdlib.loading.codec import FAR_MM, NEAR_M
+from mdlib.modeling.loss_terms import has_both, pixels_at
 
 MASK_METRICS = ("iou", "dice", "mad", "mse", "grad")
 SLOW_MASK_METRICS = ("boundary_f", "conn")
@@ -183,17 +184,13 @@ def _matched_f(pred: Tensor, true: Tensor) -> Tensor:
 def _order(pred: Tensor, true: Tensor, valid: Tensor, on_object: Tensor) -> Tensor:
     """(B,) share of the pairs in the right order. The k-th pair takes the same quantiles in every image."""
     raw = np.random.PCG64(np.random.SeedSequence(0)).random_raw(2 * ORDER_PAIRS)
-    quantiles = torch.from_numpy((raw >> np.uint64(32)) * 2.0**-32).view(2, 1, -1).float().to(pred.device)
-    sides, enough = [], True
-    for chosen, quantile in ((valid & on_object, quantiles[0]), (valid & ~on_object, quantiles[1])):
-        running = chosen.flatten(1).cumsum(1)  # (B, H*W): chosen pixels so far
-        count = running[:, -1:]
-        wanted = torch.minimum((quantile * count).long(), count - 1) + 1  # which of the chosen, from 1
-        pixel = torch.searchsorted(running, wanted).clamp(max=running.shape[1] - 1)
-        sides.append((pred.flatten(1).gather(1, pixel), true.flatten(1).gather(1, pixel)))
-        enough = enough & (count > 0)
-    (pred_on, true_on), (pred_off, true_off) = sides
-    ordered = (true_on != true_off) & enough
+    quantiles = torch.from_numpy((raw >> np.uint64(32)) * 2.0**-32).view(2, -1).float().to(pred.device)
+    chosen = valid & on_object, valid & ~on_object
+    on, off = (pixels_at(*each) for each in zip(chosen, quantiles, strict=True))
+    pred_on, pred_off, true_on, true_off = (
+        depth.flatten(1).gather(1, pixel) for depth in (pred, true) for pixel in (on, off)
+    )
+    ordered = (true_on != true_off) & has_both(*chosen)[:, None]
     right = ordered & (torch.sign(pred_on - pred_off) == torch.sign(true_on - true_off))
     return right.sum(1) / ordered.sum(1)  # 0 / 0 = nan
 

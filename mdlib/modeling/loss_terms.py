@@ -19,6 +19,9 @@ from torch import Tensor
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for values in [0, 1]
 LOG_FLOOR = 1e-3  # closeness below this (farther than 500 m) has no useful logarithm
 FAR = 0.02  # nor, where sky or relative depth may be trained on, below this (25 m)
+GOLDEN_RATIO = 0.5 * (1 + 5**0.5)  # its multiples, modulo 1, fill [0, 1) evenly
+PAIRS = 1024  # of pixels in a picture, in `pairs`
+CLOSE = 0.1  # pairs whose distances differ by less than this share (of 10 %) count alike
 
 
 def known_mean(values: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
@@ -131,6 +134,44 @@ def silog(
     mean, mean_square = d.sum(1) / count.clamp(min=1), d.square().sum(1) / count.clamp(min=1)
     images = None if whole is None else whole.flatten(1).any(1)
     return known_mean(mean_square - weight * mean.square(), count > 0, images)
+
+
+def pairs(
+    pred: Tensor, true: Tensor, on_object: Tensor, off_object: Tensor, whole: Tensor | None = None
+) -> Tensor:
+    """Mean of |d_p - d_t| / (CLOSE + |d_t|), d = log c - log c' of a pixel on an object and one off it.
+
+    What is nearer, and by how much, as Chen et al. 2016 ("Single-Image Depth Perception in the Wild") ask of
+    pairs, but with the true difference. `on_object` and `off_object` are known pixels; PAIRS pairs of each
+    image are spread evenly over both. Images without one of the two are left out of the mean; `whole` (B,) is
+    True for those of the whole batch that have both.
+    """
+    known = on_object | off_object
+    log_true = torch.where(known, true, 1.0).clamp(min=FAR).log()
+    rank = (torch.arange(PAIRS, device=pred.device) + 0.5) / PAIRS
+    on = pixels_at(on_object, rank)
+    off = pixels_at(off_object, rank * PAIRS * GOLDEN_RATIO % 1)
+    error, true_difference = (
+        values.flatten(1).gather(1, on) - values.flatten(1).gather(1, off)
+        for values in (log_error(pred, true, known, FAR), log_true)
+    )
+    per_image = (error.abs() / (CLOSE + true_difference.abs())).mean(1)
+    return known_mean(per_image, has_both(on_object, off_object), whole)
+
+
+def has_both(on_object: Tensor, off_object: Tensor) -> Tensor:
+    """(B,) True for images in which either (B, 1, H, W) is True somewhere."""
+    return on_object.flatten(1).any(1) & off_object.flatten(1).any(1)
+
+
+def pixels_at(chosen: Tensor, ranks: Tensor) -> Tensor:
+    """(B, N) numbers of pixels, in reading order, at the `ranks` (N,) from 0 to 1 among the `chosen` of each
+    image, (B, 1, H, W) bool; any pixel where none is chosen.
+    """
+    running = chosen.flatten(1).cumsum(1)  # (B, H*W): chosen pixels so far
+    count = running[:, -1:]
+    wanted = torch.minimum((ranks * count).long(), count - 1) + 1  # which of the chosen, from 1
+    return torch.searchsorted(running, wanted).clamp(max=running.shape[1] - 1)
 
 
 def ssim(pred: Tensor, true: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:

@@ -24,6 +24,8 @@ PRESETS: dict[str, dict[str, float]] = {
     "mdnet": MDNET,
     # Objects cover a twentieth of the pixels, and as much of every mean that is not taken over them alone.
     "mdnet + depth of objects": {**MDNET, "depth_object_log_l1": 0.2},
+    # Taught last: which of two pixels is nearer, one on an object and one off it.
+    "mdnet + depth of objects and pairs": {**MDNET, "depth_object_log_l1": 0.2, "depth_pairs": 0.3},
     "BCE + Dice and L1 + gradient": {
         "mask_bce": 1.0,
         "mask_dice": 1.0,
@@ -99,7 +101,12 @@ def term_names() -> list[str]:
 
 
 def _truth(name: str, batch: Mapping[str, Tensor]) -> Tensor:
-    """What the term `name` is compared with. "depth_object_...": depth that is known on the object alone."""
+    """What the term `name` is compared with. "depth_object_...": depth that is known on the object alone.
+
+    "depth_pairs": (B, 2, H, W), depth and mask.
+    """
+    if name == "depth_pairs":
+        return torch.cat([batch["depth"].float(), batch["mask"].float()], 1)
     true = batch[name.split("_")[0]].float()
     return true.where(batch["mask"] > 0.5, math.nan) if name.startswith("depth_object_") else true
 
@@ -125,6 +132,17 @@ def _of_depth(term: Callable[..., Tensor]) -> Term:
     )
 
 
+def _sides(true: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels of known depth on and off the object; `true` is depth and mask."""
+    known, on_object = true[:, :1].isfinite(), true[:, 1:] > 0.5
+    return known & on_object, known & ~on_object
+
+
+def _pairs(depth: Tensor, true: Tensor, of: Tensor | None = None) -> Tensor:
+    whole = None if of is None else loss_terms.has_both(*_sides(of))
+    return loss_terms.pairs(depth, true[:, :1], *_sides(true), whole)
+
+
 _BOTH = {
     "l1": loss_terms.l1,
     "smooth_l1": loss_terms.smooth_l1,
@@ -145,5 +163,6 @@ _TERMS: dict[str, dict[str, Term]] = {
         "object_log_l1": _of_depth(loss_terms.log_l1),
         "silog": _of_depth(loss_terms.silog),
         "matching": _of_depth(loss_terms.gradient_matching),
+        "pairs": _pairs,
     },
 }

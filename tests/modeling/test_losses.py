@@ -147,6 +147,37 @@ def test_depth_of_objects_by_hand_leaves_out_the_room_and_unknown_pixels():
     assert got["total"].item() == pytest.approx((np.log(0.7 / 0.2) + np.log(0.3 / 0.25)) / 2, abs=1e-6)
 
 
+def test_pairs_by_hand():
+    # Closeness of the object 0.4, of the room 0.4, 0.1 and unknown: half of the pairs compare with either,
+    # as nearly as 1,024 pairs are spread.
+    true = row(0.4, 0.4, 0.1, NAN)
+    mask = row(0.6, 0.5, 0.0, 0.0)  # on the object: above 0.5
+    batch = {"mask": mask, "depth": true}
+
+    def pairs(*pred):
+        return losses_of(torch.zeros_like(mask), row(*pred), batch, {"depth_pairs": 1})["total"].item()
+
+    far = 0.1 + np.log(4)
+    assert pairs(0.6, 0.6, 0.15, 0.9) == pytest.approx(0, abs=1e-6)  # all nearer, in the same proportion
+    assert pairs(0.2, 0.4, 0.1, 0.9) == pytest.approx(np.log(2) * (1 / 0.1 + 1 / far) / 2, rel=5e-3)
+    assert pairs(0.4, 0.4, 0.2, 0.9) == pytest.approx(np.log(2) / far / 2, rel=5e-3)
+
+
+def test_pairs_leave_out_images_without_an_object():
+    true, mask = torch.full((2, 1, 4, 4), 0.4), torch.zeros(2, 1, 4, 4)
+    mask[0, 0, 1:3, 1:3] = 1
+    pred = true.where(mask == 0, 0.5)
+    both = losses_of(mask, pred, {"mask": mask, "depth": true}, {"depth_pairs": 1})["total"].item()
+    assert both == pytest.approx(np.log(0.5 / 0.4) / 0.1, rel=1e-5)
+
+
+def test_pixels_at_ranks_among_the_chosen():
+    chosen = torch.tensor([[0, 1, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]).view(3, 1, 2, 3)
+    found = loss_terms.pixels_at(chosen > 0, torch.tensor([0.0, 0.26, 0.99]))
+    assert found[:2].tolist() == [[1, 2, 5], [0, 0, 0]]
+    assert found.shape == (3, 3) and found.max() < 6
+
+
 def test_gradient_matching_by_hand():
     pred = row(0.0, 0.25, 0.25, 1.0)
     true = torch.zeros_like(pred)
@@ -173,7 +204,9 @@ def test_unknown_depth_adds_nothing_to_loss_or_gradient(name):
     true = picture(2, 1, 32, 32, seed=3)
     true[:, :, 4:9, 6:20] = NAN
     depth = picture(2, 1, 32, 32, seed=4).requires_grad_()
-    batch = {"mask": torch.ones_like(true), "depth": true}
+    mask = torch.ones_like(true)
+    mask[..., 20:] = 0
+    batch = {"mask": mask, "depth": true}
     value = losses_of(torch.zeros_like(true), depth, batch, {name: 1})[name]
     value.backward()
     assert value.isfinite() and value > 0
@@ -204,6 +237,8 @@ def test_gradcheck(name):
     pred = (
         torch.nan_to_num(true, 0.5) * 0.5 + picture(2, 1, 16, 16, seed=6).double() * 0.4 + 0.05
     ).requires_grad_()
+    if name == "depth_pairs":
+        true = torch.cat([true, picture(2, 1, 16, 16, seed=7).round().double()], 1)
 
     def few(x):  # a numerical gradient needs two evaluations per input: check a small window of them
         return term(

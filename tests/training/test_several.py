@@ -148,7 +148,7 @@ def test_two_train_as_one(together, alone, tmp_path):
             "stages": STAGES,
             "size": None,
             "clip": 0.02,
-            "loss": "mdnet + depth of objects",
+            "loss": "mdnet + depth of objects and pairs",
         },
         {
             "network": {"normalised": False},
