@@ -15,6 +15,7 @@ from torch import Tensor
 NOISE = 1e-4  # squared light that says nothing: alpha is small where object and background look alike
 # Where a pixel is solved at full size: of its 3 x 3 neighbours so much is object, and so much is none.
 OUTLINE = 0.8
+CERTAIN = 32  # the power of the mask by which its pixels tell the object's colour: only those all of it do
 ALIKE = 0.01  # squared distance in light of object and background at which a solution counts half,
 BESIDE = 40.0  # and so many times the squared distance of the pixel from the line between the two
 
@@ -47,7 +48,7 @@ def sharpen(logits: Tensor, bg: Tensor, fg_bg: Tensor) -> Tensor:
     with torch.no_grad():
         mask = logits.sigmoid()
         behind, seen = light(bg.float()), light(fg_bg.float())
-        whole = object_colour(seen, mask**32) - behind  # only pixels that are all object tell its colour
+        whole = object_colour(seen, mask**CERTAIN) - behind
         change = seen - behind
         alpha, size = (x[:, None] for x in projected(change, whole))
         alpha = alpha.clamp(0, 1)
