@@ -18,12 +18,12 @@ KEEP of its own, pictures are composed at 160 px: shrunk to it, they teach softe
         --stages 160:1:freeze=depth_decoder:lr=0.0005
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
         --mix more-rooms many-rooms cutouts-in-rooms \\
-        --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects"
+        --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects and pairs"
     python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/at160/mask KEEP/depth
 
 `--start assets/weights/mdnet.safetensors` goes on from the weights that come with the package; the runs that
 they come from need not be there. `--augment 0.4` disturbs fewer pictures: edges become sharper on clean ones.
-Training on `most-rooms` at 160 px takes 14 GB of memory.
+Training on `further-rooms` and `most-rooms` at 160 px takes 11 GB of memory.
 
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
 newest checkpoint and writes assets/weights/mdnet.*. A learning rate that is still high leaves weights that

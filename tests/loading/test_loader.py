@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,6 +151,16 @@ def test_smaller_pictures(hand_made, size, decoded):
     stored_values = set(np.unique(500 / np.maximum(sample["depth"], 1).astype(np.float32)).round(5))
     given = batch["depth"][17][batch["depth"][17] < 1].numpy().astype(np.float32)
     assert {value.round(5) for value in given} <= stored_values
+
+
+def test_many_backgrounds_are_resized_as_each_alone(tmp_path, make_dataset):
+    make_dataset(tmp_path / "d", backgrounds=150, cutouts=1, copies=1, size=(16, 16))
+    data = open_dataset(tmp_path / "d")
+    loader = make_loader(data, 50, shuffle=True, size=12)
+    for batch in loader:
+        alone = data.backgrounds[batch["bg_index"]].float() / 255
+        alone = F.interpolate(alone, (12, 12), mode="bilinear", antialias=True)
+        torch.testing.assert_close(loader.to_float(batch)["bg"], alone, rtol=0, atol=0.5 / 255 + 1e-6)
 
 
 def test_half_size_mask_by_hand(hand_made):
