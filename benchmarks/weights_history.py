@@ -17,6 +17,7 @@ from mdlib.viewing.figures import INK
 NAME = "start.json"
 WEIGHTS = Path("assets/weights/mdnet.safetensors")  # in a copy of the project
 LOG = Path("benchmarks/results/weights_training.jsonl")  # of the runs that these come from
+COLOURS = [*colormaps["tab20"].colors, *colormaps["tab20b"].colors]
 CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
 FREEZES = {"iou": "mask_decoder", "iou_disturbed": "mask_decoder", "depth_error": "depth_decoder"}
 
@@ -142,7 +143,7 @@ def curve(parts: Sequence[Part]) -> Figure:
     for ax, (score, title) in zip(axes, CURVES.items(), strict=True):
         for number, part in enumerate(parts):
             frozen = FREEZES[score] in part.stages
-            draw(ax, part, score if not frozen else "", colormaps["tab20"](number))
+            draw(ax, part, score if not frozen else "", COLOURS[number])
         ax.set_title(title, color=INK, fontsize=11)
         ax.set_xlabel("thousand samples seen", color=INK)
         ax.spines[["top", "right"]].set_visible(False)
