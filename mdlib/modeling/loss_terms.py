@@ -20,8 +20,8 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for values in [0, 1]
 LOG_FLOOR = 1e-3  # closeness below this (farther than 500 m) has no useful logarithm
 FAR = 0.02  # nor, where sky or relative depth may be trained on, below this (25 m)
 GOLDEN_RATIO = 0.5 * (1 + 5**0.5)  # its multiples, modulo 1, fill [0, 1) evenly
-PAIRS = 1024  # of pixels in a picture, in `pairs`
-CLOSE = 0.1  # pairs whose distances differ by less than this share (of 10 %) count alike
+PAIRS = 1024  # of pixels, in each picture
+CLOSE = 0.1  # in log closeness: of pixels closer to each other than that, errors do not count much more
 
 
 def known_mean(values: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
@@ -108,12 +108,14 @@ def gradient_matching(
         e_k, known_k, whole_k = (x if x is None else x[..., :: 2**k, :: 2**k] for x in (e, known, whole))
         for dim in (2, 3):
             if e_k.shape[dim] > 1:
-                both = known_mean(e_k.diff(dim=dim).abs(), _pairs(known_k, dim), _pairs(whole_k, dim))
+                both = known_mean(
+                    e_k.diff(dim=dim).abs(), _neighbours(known_k, dim), _neighbours(whole_k, dim)
+                )
                 total = total + both
     return total
 
 
-def _pairs(known: Tensor | None, dim: int) -> Tensor | None:
+def _neighbours(known: Tensor | None, dim: int) -> Tensor | None:
     """Where two neighbours along `dim` are both known."""
     if known is None:
         return None
@@ -151,11 +153,11 @@ def pairs(
     rank = (torch.arange(PAIRS, device=pred.device) + 0.5) / PAIRS
     on = pixels_at(on_object, rank)
     off = pixels_at(off_object, rank * PAIRS * GOLDEN_RATIO % 1)
-    error, true_difference = (
+    wrong, true_difference = (
         values.flatten(1).gather(1, on) - values.flatten(1).gather(1, off)
         for values in (log_error(pred, true, known, FAR), log_true)
     )
-    per_image = (error.abs() / (CLOSE + true_difference.abs())).mean(1)
+    per_image = (wrong.abs() / (CLOSE + true_difference.abs())).mean(1)
     return known_mean(per_image, has_both(on_object, off_object), whole)
 
 
