@@ -178,11 +178,11 @@ def _reduction(stored: tuple[int, int], wanted: tuple[int, int]) -> int:
     return 1
 
 
-def _resized_bytes(pictures: torch.Tensor, size: tuple[int, int], together: int = 64) -> torch.Tensor:
-    """As `_resized` on uint8, few at a time: as float32, all backgrounds would be four times the data."""
+def _resized_bytes(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """As `_resized` on uint8, 64 at a time: as float32, all backgrounds would be four times the data."""
     if pictures.shape[2:] == tuple(size):
         return pictures
-    parts = (_resized(codec.to_unit(few), size).mul(255).round() for few in pictures.split(together))
+    parts = (_resized(codec.to_unit(few), size).mul(255).round() for few in pictures.split(64))
     return torch.cat([part.to(torch.uint8) for part in parts])
 
 

@@ -21,7 +21,7 @@ LOG_FLOOR = 1e-3  # closeness below this (farther than 500 m) has no useful loga
 FAR = 0.02  # nor, where sky or relative depth may be trained on, below this (25 m)
 GOLDEN_RATIO = 0.5 * (1 + 5**0.5)  # its multiples, modulo 1, fill [0, 1) evenly
 PAIRS = 1024  # of pixels, in each picture
-CLOSE = 0.1  # in log closeness: of pixels closer to each other than that, errors do not count much more
+CLOSE = 0.1  # in log closeness: else nothing but pairs at the same distance would count
 
 
 def known_mean(values: Tensor, known: Tensor, whole: Tensor | None = None) -> Tensor:
@@ -148,14 +148,16 @@ def pairs(
     image are spread evenly over both. Images without one of the two are left out of the mean; `whole` (B,) is
     True for those of the whole batch that have both.
     """
-    known = on_object | off_object
-    log_true = torch.where(known, true, 1.0).clamp(min=FAR).log()
     rank = (torch.arange(PAIRS, device=pred.device) + 0.5) / PAIRS
     on = pixels_at(on_object, rank)
     off = pixels_at(off_object, rank * PAIRS * GOLDEN_RATIO % 1)
+    pred, true, known = (
+        values.flatten(1).gather(1, torch.cat([on, off], 1))
+        for values in (pred, true, on_object | off_object)
+    )
+    log_true = torch.where(known, true, 1.0).clamp(min=FAR).log()
     wrong, true_difference = (
-        values.flatten(1).gather(1, on) - values.flatten(1).gather(1, off)
-        for values in (log_error(pred, true, known, FAR), log_true)
+        values[:, :PAIRS] - values[:, PAIRS:] for values in (log_error(pred, true, known, FAR), log_true)
     )
     per_image = (wrong.abs() / (CLOSE + true_difference.abs())).mean(1)
     return known_mean(per_image, has_both(on_object, off_object), whole)
