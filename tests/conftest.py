@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +51,19 @@ def tiny_dataset(tmp_path_factory) -> Path:
 
     out = tmp_path_factory.mktemp("tiny") / "data"
     return create(CreateConfig(out=out, rooms=6, props=5, placements=2, flip=True, size=64, workers=1))
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    """wait_until(condition, seconds, said) returns once condition() holds; fails with what said() returns."""
+
+    def wait(condition: Callable, seconds: float = 60, said: Callable = lambda: "nothing said") -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds} s: {said()}"
+            time.sleep(0.01)
+
+    return wait
 
 
 class Output(NamedTuple):

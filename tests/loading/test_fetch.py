@@ -414,12 +414,11 @@ def test_disk_that_fills_up_keeps_the_final_name_free(serve, tmp_path):
     assert server.asked[-1]["Range"] == "bytes=300000-"
 
 
-def test_killed_fetch_goes_on(serve, tmp_path):
+def test_killed_fetch_goes_on(serve, wait_until, tmp_path):
     server, out = serve(Answer(stop_after=800_000), Answer()), tmp_path / "a.zip"
     process = subprocess.Popen([sys.executable, "-c", FETCH, server.url, str(out)])
-    part, until = tmp_path / "a.zip.part", time.monotonic() + 30
-    while not (part.exists() and part.stat().st_size >= 700_000) and time.monotonic() < until:
-        time.sleep(0.01)
+    part = tmp_path / "a.zip.part"
+    wait_until(lambda: part.exists() and part.stat().st_size >= 700_000, 30)
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = part.stat().st_size

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from mdlib.loading.loader import make_loader
 
 if not hasattr(signal, "sigtimedwait"):
     pytest.skip("the system does not say who sent a signal", allow_module_level=True)
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def alive(pid: str) -> bool:
@@ -74,7 +66,7 @@ KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 @pytest.mark.parametrize(
     "start, ending, code", [(AT_WORK, "pass", 0), (AT_WORK, KILL, -9), (JUST_BEGUN, KILL, -9)]
 )
-def test_no_worker_outlives_its_parent(tiny_dataset, repository, start, ending, code):
+def test_no_worker_outlives_its_parent(tiny_dataset, repository, wait_until, start, ending, code):
     script = "\n".join(textwrap.dedent(part) for part in (SCRIPT, start, WHO, ending))
     command = [sys.executable, "-c", script, str(tiny_dataset)]
     here = {**os.environ, "PYTHONPATH": str(repository)}

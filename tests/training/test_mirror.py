@@ -48,14 +48,7 @@ def steps(checkpoints: Checkpoints) -> list[int]:
     return [int(path.name[5:]) for path in checkpoints.paths()]
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_everything_is_copied_and_pruned(mirror, capsys):
+def test_everything_is_copied_and_pruned(mirror, capsys, wait_until):
     with mirror:
         records, found = begin(mirror)
         assert found is None
@@ -122,7 +115,7 @@ OUTAGES = [
 
 
 @pytest.mark.parametrize(("harm", "repair"), OUTAGES)
-def test_an_outage_is_told_once_and_made_up_for(mirror, harm, repair, capsys):
+def test_an_outage_is_told_once_and_made_up_for(mirror, harm, repair, capsys, wait_until):
     with mirror:
         records, _ = begin(mirror)
         save(mirror, records, 1)
@@ -143,7 +136,7 @@ def test_an_outage_is_told_once_and_made_up_for(mirror, harm, repair, capsys):
     assert "works again: step 3 is safe there" in capsys.readouterr().out
 
 
-def test_without_room_nothing_half_written_stays(mirror):
+def test_without_room_nothing_half_written_stays(mirror, wait_until):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with mirror:
         records, _ = begin(mirror)
@@ -176,7 +169,7 @@ def test_what_is_not_there_at_the_end_is_named(mirror, capsys):
     assert "is gone: connect the drive or make the folder again" in said
 
 
-def test_what_vanished_after_it_was_copied_is_not_claimed(mirror, capsys):
+def test_what_vanished_after_it_was_copied_is_not_claimed(mirror, capsys, wait_until):
     with mirror:
         records, _ = begin(mirror)
         save(mirror, records, 7)
@@ -249,7 +242,7 @@ def test_another_run_in_the_mirror_is_left_alone(mirror, tmp_path):
     assert steps(mirror.there) == [1]
 
 
-def test_a_run_does_not_begin_anew_where_the_mirror_is_out_of_reach(mirror, tmp_path):
+def test_a_run_does_not_begin_anew_where_the_mirror_is_out_of_reach(mirror, tmp_path, wait_until):
     mirror.folder.parent.rmdir()
     with pytest.raises(FileNotFoundError, match="drive is not there: connect the drive"), mirror:
         begin(mirror)
@@ -272,7 +265,7 @@ def command(*words):
     subprocess.run([str(word) for word in words], check=True)
 
 
-def test_a_full_or_read_only_or_disconnected_drive(small_drive, mirror_of_drive):
+def test_a_full_or_read_only_or_disconnected_drive(small_drive, mirror_of_drive, wait_until):
     mirror = mirror_of_drive
     with mirror:
         records, _ = begin(mirror)

@@ -92,13 +92,6 @@ def alone(script, tiny_dataset, tmp_path):
     return run
 
 
-def wait_for(condition, team: Together) -> None:
-    end = time.monotonic() + LONGEST_S
-    while not condition():
-        assert time.monotonic() < end, team.said()
-        time.sleep(0.02)
-
-
 def last(run: Path):
     return read(Checkpoints(run / "checkpoints").paths()[-1])
 
@@ -207,10 +200,10 @@ def test_a_stopped_pair_goes_on_exactly_and_one_or_three_nearly(together, alone,
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_who_is_left_alone_says_how_to_go_on(together, alone, tmp_path, killed):
+def test_who_is_left_alone_says_how_to_go_on(together, alone, wait_until, tmp_path, killed):
     settings = {"steps": 10_000, "network": {}, "checkpoint_steps": 2, "checks": 0}
     team = together("run", **settings)
-    wait_for(lambda: list((tmp_path / "run/checkpoints").glob("step-*")), team)
+    wait_until(lambda: list((tmp_path / "run/checkpoints").glob("step-*")), LONGEST_S, team.said)
     team.processes[killed].kill()
     report = team.end()[1 - killed]
     assert report["error"].startswith("ConnectionError: another of the 2 processes has ended"), team.said()
@@ -263,19 +256,20 @@ def test_notebook_launcher(tiny_dataset, tmp_path, repository):
     assert {"random.0.cpu", "random.1.cpu"} <= set(last(tmp_path / "run").tensors)
 
 
-def test_the_command_line_with_a_rank_that_is_killed(tiny_dataset, tmp_path, repository, command_line):
+def test_the_command_line_with_a_rank_that_is_killed(
+    tiny_dataset, tmp_path, repository, command_line, wait_until
+):
     run, settings = tmp_path / "run", ["--size", "16", "--batch-size", "4", "--checkpoint-steps", "9"]
     train = ["train", str(tiny_dataset), "--run", str(run), "--workers", "1", "--checks", "0", *settings]
     train += ["--model", "conv2-mask"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launch, "-m", "mdlib", "--", *train, "--steps", "100000"]
-    with open(tmp_path / "said", "w") as said:
-        launcher = subprocess.Popen(command, stdout=said, stderr=said, cwd=repository)
+    said = (tmp_path / "said").read_text
+    with open(tmp_path / "said", "w") as file:
+        launcher = subprocess.Popen(command, stdout=file, stderr=file, cwd=repository)
     try:
-        end = time.monotonic() + LONGEST_S
-        while not list(run.glob("checkpoints/step-*")):
-            assert launcher.poll() is None and time.monotonic() < end, (tmp_path / "said").read_text()
-            time.sleep(0.05)
+        wait_until(lambda: launcher.poll() or list(run.glob("checkpoints/step-*")), LONGEST_S, said)
+        assert launcher.poll() is None, said()
         ranks = psutil.Process(launcher.pid).children()
         second = next(rank for rank in ranks if rank.environ()["RANK"] == "1")
         second.kill()
@@ -285,7 +279,7 @@ def test_the_command_line_with_a_rank_that_is_killed(tiny_dataset, tmp_path, rep
             process.kill()
         launcher.kill()
         launcher.wait()
-    assert "error: another of the 2 processes has ended" in (tmp_path / "said").read_text()
+    assert "error: another of the 2 processes has ended" in said()
     step = last(run).state["step"]
     ended = command_line(*train, "--steps", str(step + 1))
     assert ended.code == 0 and f"goes on from step {step}" in ended.out

@@ -285,16 +285,15 @@ def test_training_goes_on_where_a_checkpoint_cannot_be_written(watched, fit, loa
     assert steps_saved(tmp_path) == [9, 10]
 
 
-def test_training_goes_on_while_the_disk_is_full(watched, fit, loaders, small_drive, tmp_path, same_end):
+def test_training_goes_on_while_the_disk_is_full(
+    watched, fit, loaders, small_drive, tmp_path, same_end, wait_until
+):
     """From batch 5 to batch 26 neither checkpoints nor metrics can be written."""
     run, filler = small_drive / "run", small_drive / "filler"
     settings = {"steps": 30, "batch_size": 2, "checkpoint_steps": 3, "log_every": 1, "keep": 2}
 
     def fill():
-        deadline = time.monotonic() + 60
-        while steps_saved(run) != [3]:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: steps_saved(run) == [3])
         with open(filler, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
             while True:
                 file.write(bytes(4096))
@@ -363,7 +362,7 @@ def test_a_run_that_another_process_trains_is_left_alone(fit, reference_settings
 
 
 def test_training_goes_on_without_its_mirror(
-    watched, fit, loaders, tmp_path, same_end, reference, reference_settings
+    watched, fit, loaders, tmp_path, same_end, reference, reference_settings, wait_until
 ):
     mirror = tmp_path / "drive/run"
     mirror.parent.mkdir()
@@ -374,10 +373,7 @@ def test_training_goes_on_without_its_mirror(
         return record.exists() and json.loads(record.read_text())["trouble"]
 
     def come_back():
-        deadline = time.monotonic() + 60
-        while not noticed():
-            assert time.monotonic() < deadline, "nobody noticed that the mirror left"
-            time.sleep(0.01)
+        wait_until(noticed)
         away.rename(mirror.parent)
 
     def make_loaders(stage):
