@@ -150,7 +150,7 @@ def _encode(folder: str, seconds: float) -> float:
     workshop = Workshop(Path(folder))
     placements = workshop.placements(0)
     some = placements[np.unique(np.linspace(0, len(placements) - 1, 64).astype(int))]
-    scene = scene_of([workshop.sources.background(0)], workshop.recipe)
+    scene = scene_of(workshop.sources.background(0), workshop.recipe)
     batch, _ = composed(workshop.recipe, workshop.sprites, scene.expand(len(some)), some)
     imgs = {"fg_bg": batch["fg_bg"].permute(0, 2, 3, 1).numpy(), "mask": batch["mask"][:, 0].numpy()}
     if "depth" in batch:

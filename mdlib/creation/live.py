@@ -15,7 +15,7 @@ import torch
 
 from mdlib.creation import kept, manifest
 from mdlib.creation.placing import Placements
-from mdlib.creation.samples import Scene, scene_of
+from mdlib.creation.samples import Scene, joined, scene_of
 from mdlib.creation.shards import Workshop
 from mdlib.creation.sprites import Sprite
 from mdlib.creation.workers import on_one_core
@@ -116,7 +116,8 @@ class LiveStore(BaseStore):
             if self._workshop is None:
                 workshop = on_one_core(Workshop, self.path)  # as where samples are stored
                 sources, numbers = workshop.sources, range(len(workshop.sources.backgrounds))
-                scene = scene_of([sources.background(i) for i in numbers], workshop.recipe)
+                scenes = (scene_of(sources.background(i), workshop.recipe) for i in numbers)
+                scene = joined(scenes, len(numbers))
                 self._ready[torch.device("cpu")] = workshop.sprites, scene
                 self._workshop = workshop
             if device not in self._ready:

@@ -1,8 +1,9 @@
 """Samples as tensors, exactly as they get encoded: the one path of stored and of live data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from mdlib.creation.compose import compose
@@ -42,20 +43,33 @@ class Scene(NamedTuple):
         return Scene(*(None if part is None else change(part) for part in self[:4]), self.relative)
 
 
-def scene_of(backgrounds: Sequence[Background], recipe: dict) -> Scene:
-    """The backgrounds as tensors. ValueError where one has unknown depth that the encoding cannot store."""
-    if recipe["encoding"] == "fast" and recipe["depth"] != "none":
-        for background in backgrounds:
-            if background.z is not None and torch.tensor(background.z).isnan().any():
-                raise ValueError(
-                    f"background {background.name} has pixels of unknown depth, which encoding 'fast' cannot "
-                    f"store: use --encoding exact"
-                )
-    bg = torch.stack([torch.tensor(background.rgb) for background in backgrounds]).permute(0, 3, 1, 2)
-    z, floor = (_stacked([getattr(b, name) for b in backgrounds]) for name in ("z", "floor"))
-    guessed = backgrounds[0].teacher_scale is not None
-    known = z is not None and recipe["depth"] != "none"
+def scene_of(background: Background, recipe: dict) -> Scene:
+    """One background as tensors. ValueError where it has unknown depth that the encoding cannot store."""
+    known = background.z is not None and recipe["depth"] != "none"
+    if recipe["encoding"] == "fast" and known and np.isnan(background.z).any():
+        raise ValueError(
+            f"background {background.name} has pixels of unknown depth, which encoding 'fast' cannot "
+            f"store: use --encoding exact"
+        )
+    bg = torch.tensor(background.rgb).permute(2, 0, 1)[None]
+    z, floor = (
+        None if values is None else torch.tensor(values)[None, None]
+        for values in (background.z, background.floor)
+    )
+    guessed = background.teacher_scale is not None
     return Scene(bg, z, floor, stored_depth(z, recipe["encoding"], guessed) if known else None, guessed)
+
+
+def joined(scenes: Iterable[Scene], count: int) -> Scene:
+    """All `count` scenes, of one background each, as one. Copied one after another: from an iterator,
+    thousands need no more memory than they have in the end."""
+    for i, scene in enumerate(scenes):
+        if i == 0:
+            whole = scene.expand(count)._each(torch.empty_like)
+        for part, one in zip(whole[:4], scene[:4], strict=True):
+            if part is not None:
+                part[i] = one[0]
+    return whole
 
 
 def composed(
@@ -85,10 +99,3 @@ def stored_depth(z: torch.Tensor, encoding: str, guessed: bool) -> torch.Tensor:
         return codec.z_to_mm(z)
     closeness = closeness_of(z) if guessed else codec.z_to_closeness(z)
     return (closeness * 255.0).round().to(torch.uint8)
-
-
-def _stacked(maps: list) -> torch.Tensor | None:
-    """Maps (H,W) as (B,1,H,W); None where there is none at all."""
-    if any(one is None for one in maps):
-        return None
-    return torch.stack([torch.tensor(one) for one in maps])[:, None]

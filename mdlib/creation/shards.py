@@ -125,7 +125,7 @@ class Workshop:
         statistics = Statistics()
         statistics.add_picture("bg", background.rgb)
         if recipe_only:
-            scene_of([background], self.recipe)  # refuses what cannot be composed
+            scene_of(background, self.recipe)  # refuses what cannot be composed
         else:
             name = f"bg/{number:0{self.digits[1]}d}.jpg"
             yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
@@ -138,7 +138,7 @@ class Workshop:
     ) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of the members of the samples that `placements` describe, all on `background`."""
         quality, encoding = self.recipe["jpeg_quality"], self.recipe["encoding"]
-        scene, boxes = scene_of([background], self.recipe), []
+        scene, boxes = scene_of(background, self.recipe), []
         # What changes only where the object is: counted there, and for the rest once.
         local = {"fg_bg": background.rgb, "mask": np.zeros(background.rgb.shape[:2], np.uint8)}
         if scene.depth is not None and not self.asks_of_composites:

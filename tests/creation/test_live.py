@@ -57,7 +57,7 @@ def before_encoding(folder: Path) -> dict[str, np.ndarray]:
     workshop, parts = Workshop(folder), []
     for number in range(len(workshop.sources.backgrounds)):
         placements = workshop.placements(number)
-        scene = scene_of([workshop.sources.background(number)], workshop.recipe)
+        scene = scene_of(workshop.sources.background(number), workshop.recipe)
         samples = len(np.unique(placements.sample))
         made, _ = composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)
         parts.append(made)
@@ -282,7 +282,7 @@ def test_unknown_depth_that_fast_cannot_store_is_refused_by_name(rooms):
     background = Workshop(rooms).sources.background(0)
     background.z[3, 4] = np.nan
     with pytest.raises(ValueError, match="room-0000 has pixels of unknown depth.*--encoding exact"):
-        scene_of([background], {"encoding": "fast", "depth": "scene"})
+        scene_of(background, {"encoding": "fast", "depth": "scene"})
 
 
 def test_several_objects_in_a_sample(rooms, tmp_path):
