@@ -23,7 +23,7 @@ KEEP of its own, pictures are composed at 160 px: shrunk to it, they teach softe
 
 `--start assets/weights/mdnet.safetensors` goes on from the weights that come with the package; the runs that
 they come from need not be there. `--augment 0.4` disturbs fewer pictures: edges become sharper on clean ones.
-Training on `further-rooms` and `most-rooms` at 160 px takes 12 GB of memory.
+Training on `further-rooms` and `most-rooms` at 160 px takes 10 GB of memory.
 
 `--export` leaves the training alone, which may go on meanwhile: it measures the averaged weights of the
 newest checkpoint and writes assets/weights/mdnet.*. A learning rate that is still high leaves weights that
