@@ -57,7 +57,7 @@ def tiny_dataset(tmp_path_factory) -> Path:
 def wait_until():
     """wait_until(condition, seconds, said) returns once condition() holds; fails with what said() returns."""
 
-    def wait(condition: Callable, seconds: float = 60, said: Callable = lambda: "nothing said") -> None:
+    def wait(condition: Callable, seconds: float = 20, said: Callable = lambda: "nothing said") -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"not within {seconds} s: {said()}"

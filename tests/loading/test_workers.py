@@ -74,4 +74,4 @@ def test_no_worker_outlives_its_parent(tiny_dataset, repository, wait_until, sta
     workers = ended.stdout.readline().split()  # not to its end, which the workers hold open, too
     assert len(workers) == 2
     assert ended.wait(60) == code
-    wait_until(lambda: not any(map(alive, workers)))
+    wait_until(lambda: not any(map(alive, workers)), 60)

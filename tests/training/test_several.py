@@ -268,7 +268,8 @@ def test_the_command_line_with_a_rank_that_is_killed(
     with open(tmp_path / "said", "w") as file:
         launcher = subprocess.Popen(command, stdout=file, stderr=file, cwd=repository)
     try:
-        wait_until(lambda: launcher.poll() or list(run.glob("checkpoints/step-*")), LONGEST_S, said)
+        saved = "checkpoints/step-*"
+        wait_until(lambda: launcher.poll() is not None or list(run.glob(saved)), LONGEST_S, said)
         assert launcher.poll() is None, said()
         ranks = psutil.Process(launcher.pid).children()
         second = next(rank for rank in ranks if rank.environ()["RANK"] == "1")

@@ -293,7 +293,7 @@ def test_training_goes_on_while_the_disk_is_full(
     settings = {"steps": 30, "batch_size": 2, "checkpoint_steps": 3, "log_every": 1, "keep": 2}
 
     def fill():
-        wait_until(lambda: steps_saved(run) == [3])
+        wait_until(lambda: steps_saved(run) == [3], 60)
         with open(filler, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
             while True:
                 file.write(bytes(4096))
@@ -373,7 +373,7 @@ def test_training_goes_on_without_its_mirror(
         return record.exists() and json.loads(record.read_text())["trouble"]
 
     def come_back():
-        wait_until(noticed)
+        wait_until(noticed, 60, lambda: "nobody noticed that the mirror left")
         away.rename(mirror.parent)
 
     def make_loaders(stage):
