@@ -16,10 +16,10 @@ from pathlib import Path
 
 import common
 
-from mdlib.creation.feed import open_feed
+from mdlib.run import open_feed
 from mdlib.training.config import TrainConfig
-from mdlib.training.recipes import RECIPES, from_recipe
-from mdlib.training.setup import new_model
+from mdlib.training.optim import new_model
+from mdlib.training.reference_recipes import RECIPES, from_recipe
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import read_rows, score_figure
 

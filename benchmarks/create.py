@@ -26,12 +26,12 @@ import numpy as np
 from common import machine, write_json
 from PIL import Image
 
+from mdlib.creation.composing.sample import composed, scene_of
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.kept import KeptSources
-from mdlib.creation.manifest import NAME
-from mdlib.creation.samples import composed, scene_of
-from mdlib.creation.shards import Workshop
+from mdlib.creation.sources.stored import KeptSources
 from mdlib.creation.workers import executor_of
+from mdlib.creation.writing.manifest import NAME
+from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
 
 SECONDS = 5.0

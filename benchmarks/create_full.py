@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mdlib.creation.manifest import NAME
 from mdlib.creation.recipe import file_sha256
+from mdlib.creation.writing.manifest import NAME
 
 if TYPE_CHECKING:
     from create import Config

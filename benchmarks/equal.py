@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mdlib.creation.feed import Feed, open_feed
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.evaluation.protocol import HEADLINE, evaluate
 from mdlib.evaluation.report import environment
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.registry import WEIGHTS_NAME
+from mdlib.run import Feed, open_feed
 from mdlib.training.checkpoint import replace_file
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer

@@ -13,8 +13,8 @@ import torch
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from mdlib.creation.rooms import render_prop, render_room, render_room_with_prop
 from mdlib.loading.codec import z_to_closeness
+from mdlib.rooms.generate import render_prop, render_room, render_room_with_prop
 from mdlib.viewing.figures import INK, depth_colours, depth_range
 
 ROOMS = (2, 8, 17, 27, 28, 32)

@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 from mdlib.loading.archive import Archive
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 
 KINDS = ("fg_bg", "mask", "depth")
 TOGETHER = 192  # the members of a batch of 64 samples

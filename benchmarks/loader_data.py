@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mdlib.creation.props import Prop, render_prop
-from mdlib.creation.rooms import Room, render_room
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
+from mdlib.rooms.generate import Room, render_room
+from mdlib.rooms.prop import Prop, render_prop
 
 SIZE = 224
 ROOMS, PROPS = 20, 40

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import torch
 
-from mdlib.creation.sources import prop_cutouts, room_backgrounds
+from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
 from mdlib.evaluation.strength import ADJUSTABLE
 from mdlib.modeling.registry import create_model
+from mdlib.viewing.panels.data import DataPanel
+from mdlib.viewing.panels.effects import EFFECTS, EffectsPanel
+from mdlib.viewing.panels.predict import PredictPanel
+from mdlib.viewing.panels.stress import StressPanel
 from mdlib.viewing.predict import Predictor
-from mdlib.viewing.widgets.data import DataPanel
-from mdlib.viewing.widgets.effects import EFFECTS, EffectsPanel
-from mdlib.viewing.widgets.predict import PredictPanel
-from mdlib.viewing.widgets.stress import StressPanel
 
 
 def cost_ms(update: Callable[[int], object], rounds: int) -> float:

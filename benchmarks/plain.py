@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from mdlib.loading.dataset import open_dataset
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 
 
 class Pictures(Dataset):

@@ -27,7 +27,7 @@ from index import in_fresh_process
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer, new_model

@@ -45,13 +45,13 @@ from torch import Tensor, nn
 from weights_history import curve, history, log, remember_start, starts_of
 
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.feed import open_feed
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.protocol import evaluate
 from mdlib.evaluation.report import format_table
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.networks.base import MaskDepthNet
 from mdlib.modeling.registry import create_model, load_model, save_model
+from mdlib.run import open_feed
 from mdlib.training.checkpoint import Checkpoints, read_files, replace_file
 from mdlib.training.config import TrainConfig
 from mdlib.training.state import part

@@ -24,11 +24,11 @@ import common
 import torch
 
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.feed import open_feed
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.networks.base import MaskDepth
+from mdlib.run import open_feed
 from mdlib.training.config import TrainConfig
-from mdlib.training.setup import new_model
+from mdlib.training.optim import new_model
 from mdlib.training.trainer import Trainer
 
 CHOICES = {

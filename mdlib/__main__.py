@@ -34,7 +34,7 @@ def _create(arguments: list[str]) -> None:
 
 
 def _cutout(arguments: list[str]) -> None:
-    from mdlib.creation.cutouts import CutoutConfig, cut_out
+    from mdlib.creation.cut_out import CutoutConfig, cut_out
 
     config = _parse(CutoutConfig, "cutout", arguments, PositionalRequiredArgs)
     written, without = cut_out(config)
@@ -57,7 +57,7 @@ def _fetch(arguments: list[str]) -> None:
 
 def _info(arguments: list[str]) -> None:
     config = _parse(InfoConfig, "info", arguments)
-    from mdlib.creation.card import info
+    from mdlib.creation.writing.card import info
 
     print(info(config.data, check=config.check))
 
@@ -78,7 +78,7 @@ def _train(arguments: list[str]) -> None:
     from mdlib.training.config import TrainConfig
 
     config = _parse_with_recipe(TrainConfig, "train", arguments)
-    from mdlib.creation.feed import open_feed
+    from mdlib.run import open_feed
     from mdlib.training.trainer import Trainer, new_model
 
     feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
@@ -95,7 +95,7 @@ def _lr_range(arguments: list[str]) -> None:
     from mdlib.training.lr_range import LrRangeConfig, lr_range
 
     config = _parse_with_recipe(LrRangeConfig, "lr-range", arguments)
-    from mdlib.creation.feed import open_feed
+    from mdlib.run import open_feed
     from mdlib.training.trainer import new_model
     from mdlib.viewing.curves import write_lr_range
 
@@ -106,10 +106,10 @@ def _lr_range(arguments: list[str]) -> None:
 
 
 def _profile(arguments: list[str]) -> None:
-    from mdlib.viewing.profile import ProfileConfig, profile, write_profile
+    from mdlib.viewing.step_profile import ProfileConfig, profile, write_profile
 
     config = _parse_with_recipe(ProfileConfig, "profile", arguments)
-    from mdlib.creation.feed import open_feed
+    from mdlib.run import open_feed
     from mdlib.training.trainer import new_model
 
     feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
@@ -239,7 +239,7 @@ def _parse(config: type[Config], command: str, arguments: list[str], *markers: o
 
 def _parse_with_recipe(config: type[Config], command: str, arguments: list[str]) -> Config:
     """As `_parse`, with the settings that `--recipe NAME` names as the defaults of all other options."""
-    from mdlib.training.recipes import RECIPES, recipe
+    from mdlib.training.reference_recipes import RECIPES, recipe
 
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chooser.add_argument("--recipe", default="mdnet")

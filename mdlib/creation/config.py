@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from mdlib import __version__
+from mdlib.creation.depth.teacher import DEFAULT, locate
 from mdlib.creation.recipe import file_sha256
-from mdlib.creation.sources import folder_pictures
-from mdlib.creation.teacher import DEFAULT, locate
+from mdlib.creation.sources.pictures import folder_pictures
 
 FORMAT = 1
 ENCODINGS = ("exact", "fast")

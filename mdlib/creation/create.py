@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from mdlib.creation import card, kept, manifest, recipe, shards
+from mdlib.creation import recipe
 from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.config import CreateConfig, make_recipe
-from mdlib.creation.estimated import estimate
-from mdlib.creation.manifest import readable
-from mdlib.creation.presets import prepare
-from mdlib.creation.rgbd import add_depth
-from mdlib.creation.sources import (
+from mdlib.creation.depth.floor import add_depth
+from mdlib.creation.depth.photographs import estimate
+from mdlib.creation.depth.teacher import locate
+from mdlib.creation.placing.hard_sets import prepare
+from mdlib.creation.sources import stored
+from mdlib.creation.sources.pictures import (
     Background,
     Cutout,
     folder_backgrounds,
@@ -26,8 +27,9 @@ from mdlib.creation.sources import (
     prop_cutout,
     room_background,
 )
-from mdlib.creation.teacher import locate
 from mdlib.creation.workers import executor_of, give_back_memory, remove_stale, run_all
+from mdlib.creation.writing import card, manifest, shard
+from mdlib.creation.writing.manifest import readable
 from mdlib.loading.splits import group_duplicates
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -69,20 +71,22 @@ def create(config: CreateConfig, progress: bool = True, executor: Executor | Non
 def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, progress: bool) -> None:
     comment = recipe.comment(out)
     teacher = str(locate(config.teacher).folder) if config.depth_from == "teacher" else None
-    if not (out / kept.NAME).exists():
+    if not (out / stored.NAME).exists():
         _keep_sources(config, out, teacher, executor, at_once, progress)
         give_back_memory()
-    sources = kept.KeptSources(out)
+    sources = stored.KeptSources(out)
     if sources.comment != comment:
-        raise ValueError(f"{out / kept.NAME} belongs to another recipe: delete {out} or give another folder")
+        raise ValueError(
+            f"{out / stored.NAME} belongs to another recipe: delete {out} or give another folder"
+        )
     count, folder = len(sources.backgrounds), str(out.absolute())
-    names = [shards.shard_name(i, config.recipe_only) for i in range(count)]
+    names = [shard.shard_name(i, config.recipe_only) for i in range(count)]
     missing = {name for name in names if not (out / name).exists()}
     if missing and not config.recipe_only:  # tables are small
-        (size,) = run_all(executor, [(shards.bytes_per_shard, folder, teacher)], 1)
+        (size,) = run_all(executor, [(shard.bytes_per_shard, folder, teacher)], 1)
         check_space(out, size * len(missing))
     per_shard = len(sources.cutouts) * config.placements * (2 if config.flip else 1)
-    tasks = ((shards.make_shard, folder, i, config.recipe_only, teacher) for i in range(count))
+    tasks = ((shard.make_shard, folder, i, config.recipe_only, teacher) for i in range(count))
     facts = []
     total, done = count * per_shard, (count - len(missing)) * per_shard
     with tqdm(total=total, initial=done, unit=" samples", desc="create", disable=not progress) as bar:
@@ -107,7 +111,7 @@ def _keep_sources(
     bg_groups = list(range(config.rooms)) or group_duplicates([b.rgb for b in backgrounds])
     groups = bg_groups, group_duplicates([_on_gray(cutout) for cutout in cutouts])
     cutouts = prepare(config.preset, cutouts, backgrounds)
-    kept.write(out, recipe.comment(out), backgrounds, cutouts, groups, facts)
+    stored.write(out, recipe.comment(out), backgrounds, cutouts, groups, facts)
 
 
 def _sources(

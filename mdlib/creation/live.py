@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mdlib.creation import kept, manifest
-from mdlib.creation.placing import Placements
-from mdlib.creation.samples import Scene, joined, scene_of
-from mdlib.creation.shards import Workshop
-from mdlib.creation.sprites import Sprite
+from mdlib.creation.composing.sample import Scene, joined, scene_of
+from mdlib.creation.composing.sprite import Sprite
+from mdlib.creation.placing.draw import Placements
+from mdlib.creation.sources import stored
 from mdlib.creation.workers import on_one_core
+from mdlib.creation.writing import manifest
+from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.shard_format import first_objects, of_each_sample, open_shards, read_info, read_objects
+from mdlib.loading.format import first_objects, of_each_sample, open_shards, read_info, read_objects
 from mdlib.loading.store import BaseStore
 
 
@@ -34,9 +35,9 @@ def live_dataset(path: str | Path) -> SceneDataset:
     """
     path = Path(path)
     info = read_info(path)
-    if "sources" not in info or not (path / kept.NAME).is_file():
+    if "sources" not in info or not (path / stored.NAME).is_file():
         raise FileNotFoundError(
-            f"{path} has no {kept.NAME}, so its samples cannot be composed: use open_dataset, or make the "
+            f"{path} has no {stored.NAME}, so its samples cannot be composed: use open_dataset, or make the "
             f"data set with `python -m mdlib create`"
         )
     if info["depth"].get("teacher", {}).get("on") == "composite":

@@ -16,15 +16,16 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdlib import __version__
-from mdlib.creation import card, manifest, recipe, shards
+from mdlib.creation import recipe
 from mdlib.creation.config import FORMAT
-from mdlib.creation.placing import Placements
-from mdlib.creation.statistics import Statistics, combine
+from mdlib.creation.placing.draw import Placements
 from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.creation.writing import card, manifest, shard
+from mdlib.creation.writing.statistics import Statistics, combine
 from mdlib.loading import codec
-from mdlib.loading.layouts import Layout, read_layout
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.foreign.layout import Layout, read_layout
 from mdlib.loading.store import Store
+from mdlib.loading.zip_writer import ShardWriter
 
 NAMES = "names.txt"  # of the samples in the source, in the order of the table
 _BATCH = 64
@@ -83,14 +84,14 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
 
 def make_shard(source: Path, layout: Layout, folder: Path, number: int) -> dict:
     """Write the shard of background `number` unless it is there, and tell what it is, like `create` does."""
-    path, comment = folder / shards.shard_name(number), recipe.comment(folder)
+    path, comment = folder / shard.shard_name(number), recipe.comment(folder)
     written = not path.exists()
     if written:
         store, quality = _opened(source, layout, comment), recipe.read(folder)["jpeg_quality"]
-        with ShardWriter(path, comment) as shard:
+        with ShardWriter(path, comment) as writer:
             for name, data in _members(store, number, quality):
-                shard.add(name, data)
-    return {**shards.make_shard(str(folder), number), "written": written}  # it is there by now: only told of
+                writer.add(name, data)
+    return {**shard.make_shard(str(folder), number), "written": written}  # it is there by now: only told of
 
 
 @lru_cache(maxsize=1)
@@ -119,7 +120,7 @@ def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, pr
     count, source = len(store.bg_members), Path(config.source).absolute()
     out = Path(config.out).absolute()
     tasks = ((make_shard, source, config.layout, out, number) for number in range(count))
-    missing = [number for number in range(count) if not (out / shards.shard_name(number)).exists()]
+    missing = [number for number in range(count) if not (out / shard.shard_name(number)).exists()]
     left, facts = int(np.isin(store.bg, missing).sum()), []
     with tqdm(total=left, unit=" samples", desc="pack", disable=not progress) as bar:
         for fact in run_all(executor, tasks, at_once):
@@ -131,8 +132,8 @@ def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, pr
 def _digits(store: Store) -> tuple[int, int, int]:
     """How many digits the ids of samples, backgrounds and cut-outs have."""
     samples, cutouts = len(store.bg), len(store.info["cutouts"]) or len(store.bg)
-    _, bg_digits, fg_digits = shards.id_digits(len(store.bg_members), cutouts, 1)
-    return shards.id_digits(1, 1, samples)[0], bg_digits, fg_digits
+    _, bg_digits, fg_digits = shard.id_digits(len(store.bg_members), cutouts, 1)
+    return shard.id_digits(1, 1, samples)[0], bg_digits, fg_digits
 
 
 def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, bytes]]:
@@ -163,7 +164,7 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
                 yield f"depth/{name}.png", codec.encode_png(depths[k])
     yield "placements.csv", _placements(store, number, rows, np.array(boxes)).to_csv(*digits)
     yield NAMES, b"\n".join([*store.columns["sample"][rows].tolist(), b""])
-    yield shards.STATISTICS, json.dumps(statistics.state()).encode()
+    yield shard.STATISTICS, json.dumps(statistics.state()).encode()
 
 
 def _picture(store: Store, member: int, quality: int) -> tuple[bytes, np.ndarray]:

@@ -10,7 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
-from mdlib.loading.shards import sync
+from mdlib.loading.zip_writer import sync
 
 NAME = "recipe.json"
 _MAX_LISTED = 5

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdlib.evaluation.matting import connectivity_error, gradient_error
+from mdlib.evaluation.matting_errors import connectivity_error, gradient_error
 from mdlib.loading.codec import FAR_MM, NEAR_M
 from mdlib.modeling.loss_terms import has_both, pixels_at
 

@@ -21,9 +21,8 @@ import numpy as np
 
 from mdlib.loading.bulk import read_plain
 from mdlib.loading.kept_index import map_index, open_index, write_index
-from mdlib.loading.names import NameTable
 from mdlib.loading.positioned import read_exactly
-from mdlib.loading.zipindex import (
+from mdlib.loading.zip_directory import (
     DEFLATED,
     ENCRYPTED_FLAG,
     LOCAL_HEADER,
@@ -32,6 +31,7 @@ from mdlib.loading.zipindex import (
     joined,
     read_index,
 )
+from mdlib.loading.zip_names import NameTable
 
 _LARGE = 1 << 20  # bytes of an index that is mapped from a file, not copied, where a process is spawned
 _LENGTHS = struct.Struct("<HH")  # of the name and of the extra field

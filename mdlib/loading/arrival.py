@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from mdlib.loading.shards import sync
-from mdlib.loading.zipindex import read_index
+from mdlib.loading.zip_directory import read_index
+from mdlib.loading.zip_writer import sync
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _CHUNK_BYTES = 4 << 20

@@ -9,7 +9,7 @@ from operator import getitem
 
 import numpy as np
 
-from mdlib.loading.zipindex import ENCRYPTED_FLAG, LOCAL_HEADER, MAX_MEMBER_BYTES, STORED, ZipIndex
+from mdlib.loading.zip_directory import ENCRYPTED_FLAG, LOCAL_HEADER, MAX_MEMBER_BYTES, STORED, ZipIndex
 
 _SIGNATURE = 0x04034B50
 _HEAD = np.dtype(

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from mdlib.loading import splits
-from mdlib.loading.layouts import Layout, read_layout
-from mdlib.loading.shard_format import read_store
+from mdlib.loading.foreign.layout import Layout, read_layout
+from mdlib.loading.format import read_store
 from mdlib.loading.store import BaseStore
 
 

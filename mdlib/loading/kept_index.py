@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlib.loading.zipindex import ZipIndex, read_index
+from mdlib.loading.zip_directory import ZipIndex, read_index
 
 _FORMAT = 2
 _HEAD_BYTES = 1 << 18  # JSON, padded with spaces: a comment takes up to 64 kB, six characters a byte

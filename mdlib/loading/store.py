@@ -16,7 +16,7 @@ import torch
 
 from mdlib.loading import codec, splits
 from mdlib.loading.archive import Archive
-from mdlib.loading.folder import FolderArchive
+from mdlib.loading.foreign.folder import FolderArchive
 
 
 @dataclass

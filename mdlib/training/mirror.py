@@ -25,7 +25,7 @@ from mdlib.training.checkpoint import (
     replace_file,
     step_of,
 )
-from mdlib.training.records import Records
+from mdlib.training.run_folder import Records
 
 RECORD_NAME = "mirror.json"
 FILES = (METRICS, WEIGHTS_NAME, CONFIG_NAME)

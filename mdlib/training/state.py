@@ -21,9 +21,9 @@ from mdlib.modeling.networks.base import freeze
 from mdlib.modeling.registry import misfit
 from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
+from mdlib.training.distributed import Team
+from mdlib.training.optim import new_optimizer
 from mdlib.training.schedule import Plateau
-from mdlib.training.setup import new_optimizer
-from mdlib.training.several import Team
 
 
 @dataclass

@@ -17,25 +17,25 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from mdlib.modeling.registry import WEIGHTS_NAME, save_model
+from mdlib.signals import StopRequest
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
-from mdlib.training.board import open_board
-from mdlib.training.check import quick_check
 from mdlib.training.checkpoint import Checkpoint, Checkpoints
 from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.distributed import Team
 from mdlib.training.file_image import file_image
-from mdlib.training.interrupt import StopRequest
 from mdlib.training.lock import RunLock
 from mdlib.training.memory import memory_gb, memory_mb
 from mdlib.training.mirror import Mirror
+from mdlib.training.optim import new_accelerator, new_losses, new_model, set_rates
 from mdlib.training.progress import Progress
-from mdlib.training.records import Records
+from mdlib.training.quick_check import quick_check
+from mdlib.training.run_folder import Records
+from mdlib.training.sample_sheet import Shown
 from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import learning_rate, momentum
-from mdlib.training.setup import new_accelerator, new_losses, new_model, set_rates
-from mdlib.training.several import Team
-from mdlib.training.sheet import Shown
 from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
+from mdlib.training.tensorboard_log import open_board
 
 __all__ = ["Fitted", "TrainConfig", "Trainer", "new_model"]
 

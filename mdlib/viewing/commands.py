@@ -48,7 +48,7 @@ def summary_command(config: SummaryConfig) -> str:
     import torch
 
     from mdlib.viewing.cost import count_macs, latency_s, prediction_memory_mb
-    from mdlib.viewing.summary import summary
+    from mdlib.viewing.network.summary import summary
 
     check_size(config.size)
     if config.rounds < 1:
@@ -69,9 +69,9 @@ def summary_command(config: SummaryConfig) -> str:
 
 def draw_command(config: DrawConfig) -> list[Path]:
     """Write what `draw` draws; returns the files."""
-    from mdlib.viewing.blocks import draw_blocks
-    from mdlib.viewing.drawings import draw_graph
-    from mdlib.viewing.summary import summary
+    from mdlib.viewing.network.diagram import draw_blocks
+    from mdlib.viewing.network.graph import draw_graph
+    from mdlib.viewing.network.summary import summary
 
     check_size(config.size)
     model, size, out = find_network(config.model), (config.size, config.size), config.out

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mdlib.creation.light import WHITE, to_linear, to_srgb
-from mdlib.creation.sources import kept_part
+from mdlib.creation.composing.srgb import WHITE, to_linear, to_srgb
+from mdlib.creation.sources.pictures import kept_part
 
 LEAST_ALPHA = 0.05  # below this hardly anything is seen of an object's own colour
 LAYERS = 8  # of the place, from far to near, each blurred alike

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from mdlib.evaluation.colours import DEPTH_COLOURS, depth_colours, depth_norm, depth_range
+from mdlib.colours import DEPTH_COLOURS, depth_colours, depth_norm, depth_range
 from mdlib.loading.codec import NEAR_M
 
 HEAT_COLOURS = "inferno"

@@ -17,7 +17,7 @@ from mdlib.loading.codec import read_picture
 from mdlib.modeling.modes import evaluation_mode
 from mdlib.modeling.networks.base import MIN_SIZE
 from mdlib.modeling.registry import WEIGHTS_NAME, load_model, packaged_weights
-from mdlib.viewing.grad_cam import grad_cam
+from mdlib.viewing.network.grad_cam import grad_cam
 
 Picture = np.ndarray | Image.Image | str | Path
 

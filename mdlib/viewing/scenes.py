@@ -35,7 +35,7 @@ def scene(dataset: SceneDataset, index: int) -> dict[str, np.ndarray | None]:
 
 def drawn_scene(room: int, prop: int, size: tuple[int, int]) -> dict[str, np.ndarray | None]:
     """Drawn room `room` of `size` (H, W) with thing `prop` in it, as `scene` gives a sample."""
-    from mdlib.creation.rooms import render_room_with_prop
+    from mdlib.rooms.generate import render_room_with_prop
 
     drawn = render_room_with_prop(room, prop, size)
     closeness = z_to_closeness(torch.from_numpy(np.array(drawn.z))).numpy()

@@ -28,16 +28,16 @@ FLAGS = [
 
 CELLS = """
 from pathlib import Path
-from mdlib.creation.feed import open_feed
-from mdlib.creation.sources import prop_cutouts, room_backgrounds
+from mdlib.run import open_feed
+from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer, new_model
 from mdlib.viewing.predict import Predictor
-from mdlib.viewing.widgets.data import DataPanel
-from mdlib.viewing.widgets.effects import EffectsPanel
-from mdlib.viewing.widgets.predict import PredictPanel
-from mdlib.viewing.widgets.stress import StressPanel
-from mdlib.viewing.widgets.training import TrainingPanel
+from mdlib.viewing.panels.data import DataPanel
+from mdlib.viewing.panels.effects import EffectsPanel
+from mdlib.viewing.panels.predict import PredictPanel
+from mdlib.viewing.panels.stress import StressPanel
+from mdlib.viewing.panels.training import TrainingPanel
 predictor = Predictor.load("weights", "cpu")
 ---
 PredictPanel(predictor)

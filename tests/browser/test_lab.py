@@ -10,7 +10,7 @@ import pytest
 
 WAIT_MS = 180_000
 CELLS = [
-    "from mdlib.viewing.predict import Predictor\nfrom mdlib.viewing.widgets.predict import PredictPanel",
+    "from mdlib.viewing.predict import Predictor\nfrom mdlib.viewing.panels.predict import PredictPanel",
     'panel = PredictPanel(Predictor.load("weights", "cpu"))\npanel',
     "panel.still()",
 ]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mdlib.creation.by_hand import Stage
-from mdlib.creation.sources import Background, Cutout, prop_cutout, room_background
+from mdlib.creation.place_by_hand import Stage
+from mdlib.creation.sources.pictures import Background, Cutout, prop_cutout, room_background
 
 SIZE = (64, 80)
 

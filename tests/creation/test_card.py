@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlib.creation import card
-from mdlib.creation.card import info, quantiles
 from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.writing import card
+from mdlib.creation.writing.card import info, quantiles
 from mdlib.loading.codec import closeness_to_z, depth_to_closeness
 from mdlib.loading.dataset import open_dataset
 

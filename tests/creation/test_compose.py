@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.creation.compose import compose
-from mdlib.creation.placing import Placements
-from mdlib.creation.sprites import make_sprite
+from mdlib.creation.composing.compose import compose
+from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.placing.draw import Placements
 
 
 def to_linear(stored):

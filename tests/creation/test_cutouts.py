@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mdlib.creation.cutouts import CLASSES, CutoutConfig, cut, cut_out, largest_part
-from mdlib.creation.sources import folder_cutouts
+from mdlib.creation.cut_out import CLASSES, CutoutConfig, cut, cut_out, largest_part
+from mdlib.creation.sources.pictures import folder_cutouts
 
 
 class Bright(nn.Module):

@@ -9,16 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.creation.candidates import Rules, draw
-from mdlib.creation.compose import compose
-from mdlib.creation.draws import row_seeds
-from mdlib.creation.outline import Ground, Outline
-from mdlib.creation.placing import Placements, place_all
-from mdlib.creation.render import render
-from mdlib.creation.rooms import render_room
-from mdlib.creation.scene import Camera
-from mdlib.creation.sources import Background, Cutout, to_whole_mm
-from mdlib.creation.sprites import make_sprite
+from mdlib.creation.composing.compose import compose
+from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.placing.counted_random import row_seeds
+from mdlib.creation.placing.draw import Placements, place_all
+from mdlib.creation.placing.outline import Ground, Outline
+from mdlib.creation.sources.pictures import Background, Cutout, to_whole_mm
+from mdlib.rooms.generate import render_room
+from mdlib.rooms.raycasting.render import render
+from mdlib.rooms.raycasting.scene import Camera
 
 FOCAL_PX, HEIGHT_M, PITCH, WALL_M = 100.0, 1.55, 0.12, 7.0  # of the camera; metres to a wall, level
 
@@ -60,8 +60,8 @@ def lump(seed, h, w, height_m=None):
 
 def test_the_walls_of_a_ray_cast_room_are_the_planes_they_should_be():
     """Floor, ceiling and walls of an empty stage, each pixel, in double precision."""
-    from mdlib.creation.lighting import Lamp, Stage
-    from mdlib.creation.textures import Material
+    from mdlib.rooms.materials.texture import Material
+    from mdlib.rooms.raycasting.lighting import Lamp, Stage
 
     gray = Material("plaster", ((0.5, 0.5, 0.5),))
     low, high, eye, pitch = (-2.1, 0.0, -1.0), (1.7, 2.6, 6.3), (0.2, 1.52, 0.3), 0.11

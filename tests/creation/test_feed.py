@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.feed import open_feed
+from mdlib.run import open_feed
 
 
 @pytest.fixture(scope="module")

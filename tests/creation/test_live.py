@@ -16,10 +16,10 @@ import torch
 from torch.utils.data import DataLoader
 
 import mdlib
+from mdlib.creation.composing.sample import composed, scene_of
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import is_recipe_only, live_dataset
-from mdlib.creation.samples import composed, scene_of
-from mdlib.creation.shards import Workshop
+from mdlib.creation.writing.shard import Workshop
 from mdlib.evaluation.baselines import Subtraction
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading import codec

@@ -13,7 +13,7 @@ from mdlib.creation.pack import PackConfig, pack
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import open_dataset
-from mdlib.loading.layouts import Layout
+from mdlib.loading.foreign.layout import Layout
 
 SIZE = (40, 56)
 BACKGROUNDS, PER_BACKGROUND = 3, 4

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.creation.candidates import Rules, draw
-from mdlib.creation.compose import compose
-from mdlib.creation.draws import Draws, row_seeds
-from mdlib.creation.outline import Ground, Outline
-from mdlib.creation.placing import COLUMNS, Placements, place_all, with_others
-from mdlib.creation.sources import Background, Cutout
-from mdlib.creation.sprites import make_sprite
+from mdlib.creation.composing.compose import compose
+from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.placing.counted_random import Draws, row_seeds
+from mdlib.creation.placing.draw import COLUMNS, Placements, place_all, with_others
+from mdlib.creation.placing.outline import Ground, Outline
+from mdlib.creation.sources.pictures import Background, Cutout
 
 FOCAL_PX, CAMERA_M = 90.0, 1.5
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from mdlib.creation import presets
-from mdlib.creation.compose import compose
+from mdlib.creation.composing.compose import compose
+from mdlib.creation.composing.sprite import make_sprite
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.outline import Outline
-from mdlib.creation.placing import Placements, Rules
-from mdlib.creation.shards import Workshop
-from mdlib.creation.sources import Background, Cutout
-from mdlib.creation.sprites import make_sprite
+from mdlib.creation.placing import hard_sets
+from mdlib.creation.placing.draw import Placements, Rules
+from mdlib.creation.placing.outline import Outline
+from mdlib.creation.sources.pictures import Background, Cutout
+from mdlib.creation.writing.shard import Workshop
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import open_dataset
 from mdlib.modeling.registry import create_model
@@ -169,7 +169,7 @@ def test_an_object_behind_furniture_does_not_fit():
     z[70:], floor[70:] = 4.0, True
     background = Background("room", np.zeros((80, 80, 3), np.uint8), z, floor, 80.0)
     thing = Cutout("thing", np.full((40, 40, 4), 255, np.uint8), None, 1.0)
-    fits = presets.Fits("tiny", background, [make_sprite(thing.rgba)], [Outline(thing)], 0.0)
+    fits = hard_sets.Fits("tiny", background, [make_sprite(thing.rgba)], [Outline(thing)], 0.0)
     assert fits(0, False, 20, 70, 7, 4.0)
     assert not fits(0, False, 20, 64, 7, 4.0)  # only its last row is seen
     assert not fits(0, False, 20, 64, 16, 1.0)  # more than 1 %
@@ -177,6 +177,6 @@ def test_an_object_behind_furniture_does_not_fit():
 
 
 def test_rules():
-    assert presets.rules_of("standard", Rules(), (224, 224)) == Rules()
-    assert presets.rules_of("tiny", Rules(), (224, 224)).area == (0.001, 0.009)
-    assert presets.rules_of("cropped", Rules(), (224, 224)).max_inside < 0.5
+    assert hard_sets.rules_of("standard", Rules(), (224, 224)) == Rules()
+    assert hard_sets.rules_of("tiny", Rules(), (224, 224)).area == (0.001, 0.009)
+    assert hard_sets.rules_of("cropped", Rules(), (224, 224)).max_inside < 0.5

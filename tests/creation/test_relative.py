@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.creation import relative
-from mdlib.creation.outline import Outline
-from mdlib.creation.placing import Placements
-from mdlib.creation.sources import Cutout
+from mdlib.creation.depth import relative
+from mdlib.creation.placing.draw import Placements
+from mdlib.creation.placing.outline import Outline
+from mdlib.creation.sources.pictures import Cutout
 
 
 def test_percentiles_of_a_background_become_fixed_closeness():

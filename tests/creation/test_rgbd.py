@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.rgbd import find_floor
-from mdlib.creation.rooms import render_room
-from mdlib.creation.shards import Workshop
+from mdlib.creation.depth.floor import find_floor
+from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
+from mdlib.rooms.generate import render_room
 
 FOCAL = 32 / np.tan(np.radians(30))  # of 64 pixels that see 60 degrees
 

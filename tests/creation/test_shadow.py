@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.creation.compose import compose
-from mdlib.creation.placing import Placements
-from mdlib.creation.shadow import _FOCAL, _SQUEEZE, Light, cast, lights
-from mdlib.creation.sprites import make_sprite
+from mdlib.creation.composing.compose import compose
+from mdlib.creation.composing.shadow import _FOCAL, _SQUEEZE, Light, cast, lights
+from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.placing.draw import Placements
 
 SIZE, EYE_M = 200, 1.5  # a level camera
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlib.creation.sources import (
+from mdlib.creation.sources.pictures import (
     folder_backgrounds,
     folder_cutouts,
     folder_pictures,

@@ -7,7 +7,7 @@ import pytest
 
 from mdlib.creation import coverage
 from mdlib.creation.coverage import Coverage
-from mdlib.creation.statistics import Statistics, combine, depth_histogram
+from mdlib.creation.writing.statistics import Statistics, combine, depth_histogram
 
 
 def divided(rng, pictures, masks, depths, parts):

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mdlib.creation import estimated, relative, teacher
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.shards import Workshop
+from mdlib.creation.depth import photographs, relative, teacher
+from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 
@@ -241,6 +241,6 @@ def test_office_pictures_with_a_teacher(office, teachers, tmp_path):
 @pytest.mark.parametrize("name", ["near", "far"])
 def test_a_guess_is_closeness_whatever_the_teacher_gives(teachers, name):
     rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    closeness = estimated.guess(str(teachers(name)), rgb)
+    closeness = photographs.guess(str(teachers(name)), rgb)
     assert closeness.shape == (48, 64) and closeness.min() >= 0 and closeness.max() <= 1
     assert closeness[-8:].mean() > closeness[16:24].mean() + 0.2  # the floor of the corridor

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mdlib.evaluation.colours import UNKNOWN_RGB, depth_colours, depth_range
+from mdlib.colours import UNKNOWN_RGB, depth_colours, depth_range
 
 
 def brightness(rgb: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import correlate
 from skimage.measure import label
 
-from mdlib.evaluation.matting import connectivity_error, gradient_error, largest_region
+from mdlib.evaluation.matting_errors import connectivity_error, gradient_error, largest_region
 
 
 def soft_masks(count: int, seed: int, size: int = 40) -> torch.Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mdlib.loading import codec
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 
 HEAD = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed\n"
 

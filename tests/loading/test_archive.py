@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdlib.loading import archive as archive_module
-from mdlib.loading import zipindex
+from mdlib.loading import zip_directory
 from mdlib.loading.archive import Archive
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -411,7 +411,7 @@ def test_names_that_leave_the_folder(tmp_path, name):
 
 def test_index_needs_no_object_per_member(tmp_path):
     path = write_zip(tmp_path / "a.zip", {"a": b"1", "b": b"2"})
-    index, _ = zipindex.read_index(path)
+    index, _ = zip_directory.read_index(path)
     assert all(isinstance(column, np.ndarray) for column in index)
     assert index.nbytes == 2 * (8 + 3 * 4 + 2 * 2 + 4) + len("ab")
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mdlib.loading.dataset import collate, open_dataset
-from mdlib.loading.shards import ShardWriter
+from mdlib.loading.zip_writer import ShardWriter
 
 
 def test_every_sample_is_what_was_written(hand_made):

@@ -12,9 +12,9 @@ from PIL import Image
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import open_dataset
-from mdlib.loading.finding import KINDS
-from mdlib.loading.folder import FolderArchive
-from mdlib.loading.layouts import Layout, open_source
+from mdlib.loading.foreign.find import KINDS
+from mdlib.loading.foreign.folder import FolderArchive
+from mdlib.loading.foreign.layout import Layout, open_source
 from mdlib.loading.loader import make_loader
 
 SIZE = (48, 64)
@@ -554,7 +554,7 @@ def test_a_folder_that_changed_or_is_not_there(tmp_path, monkeypatch):
         FolderArchive(tmp_path).find("a")
     (tmp_path / "a").write_bytes(b"12345")
     folder = FolderArchive(tmp_path)
-    monkeypatch.setattr("mdlib.loading.folder.MAX_MEMBER_BYTES", 4)
+    monkeypatch.setattr("mdlib.loading.foreign.folder.MAX_MEMBER_BYTES", 4)
     with pytest.raises(ValueError, match="5 bytes, more than the 4"):
         folder.read(0)
     (tmp_path / "a").unlink()

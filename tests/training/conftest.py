@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mdlib.training.checkpoint import METRICS, TENSORS, Checkpoints
-from mdlib.training.records import WALL_CLOCK
+from mdlib.training.run_folder import WALL_CLOCK
 
 SCRIPT = Path(__file__).with_name("train_script.py")
 

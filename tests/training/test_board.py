@@ -12,8 +12,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from mdlib.training.board import Board, open_board
-from mdlib.training.records import Records
+from mdlib.training.run_folder import Records
+from mdlib.training.tensorboard_log import Board, open_board
 
 LOSSES = {"step": 5, "epoch": 0, "stage": 0, "lr": 0.5, "losses": {"total": 2.0, "mask_bce": 1.5}}
 SCORES = {"step": 5, "scores": {"iou": 0.25}, "elapsed_s": 3.0}
@@ -112,7 +112,7 @@ def test_events_are_written_where_tensorboard_is(tmp_path, monkeypatch):
     assert open_board(tmp_path, False) is None
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.setattr(
-        "mdlib.training.board.find_spec", lambda name: None
+        "mdlib.training.tensorboard_log.find_spec", lambda name: None
     )  # what it says without the package
     assert open_board(tmp_path, None) is None
     with pytest.raises(ImportError, match=r"not installed: pip install tensorboard"):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mdlib.training.interrupt import StopRequest
+from mdlib.signals import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -12,7 +12,7 @@ import torch
 from mdlib.training.checkpoint import STATE, TENSORS, Checkpoints, read
 from mdlib.training.file_image import file_image
 from mdlib.training.mirror import Mirror
-from mdlib.training.records import Records
+from mdlib.training.run_folder import Records
 
 resource = pytest.importorskip("resource")
 

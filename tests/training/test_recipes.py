@@ -5,7 +5,7 @@ import pytest
 from mdlib.modeling.losses import PRESETS
 from mdlib.modeling.registry import create_model, model_names
 from mdlib.training.config import TrainConfig
-from mdlib.training.recipes import RECIPES, from_recipe
+from mdlib.training.reference_recipes import RECIPES, from_recipe
 
 DATA = Path("data")
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mdlib.training.records import Records
+from mdlib.training.run_folder import Records
 
 resource = pytest.importorskip("resource")
 CONFIG = {"run_id": "mine"}

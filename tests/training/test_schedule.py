@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from mdlib.training.config import TrainConfig
+from mdlib.training.optim import new_optimizer, set_rates
 from mdlib.training.schedule import Plateau, learning_rate, momentum
-from mdlib.training.setup import new_optimizer, set_rates
 
 STEPS = 100
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mdlib.training.checkpoint import Checkpoints, read
-from mdlib.training.records import WALL_CLOCK
+from mdlib.training.run_folder import WALL_CLOCK
 
 SCRIPT = Path(__file__).with_name("several_script.py")
 LONGEST_S = 240  # on a machine that is busy; what is waited for takes seconds
@@ -233,7 +233,7 @@ def test_time_ends_all_at_one_step(together):
 NOTEBOOK = """
 import sys
 from accelerate import notebook_launcher
-from mdlib.creation.feed import open_feed
+from mdlib.run import open_feed
 from mdlib.training.trainer import TrainConfig, Trainer, new_model
 
 def train(data, run):

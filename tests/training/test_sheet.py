@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from mdlib.evaluation.colours import UNKNOWN_RGB, depth_colours, depth_range
+from mdlib.colours import UNKNOWN_RGB, depth_colours, depth_range
 from mdlib.modeling.networks.base import MaskDepth
-from mdlib.training.sheet import CELL_PX, GAP_PX, LINE_PX, Shown, draw_sheet, take
+from mdlib.training.sample_sheet import CELL_PX, GAP_PX, LINE_PX, Shown, draw_sheet, take
 
 GRAY = [round(255 * value) for value in UNKNOWN_RGB]
 

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from mdlib.loading.shards import ShardWriter
-from mdlib.viewing.anatomy import hex_dump, zip_parts
+from mdlib.lessons.zip_bytes import hex_dump, zip_parts
+from mdlib.loading.zip_writer import ShardWriter
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import open_dataset
 from mdlib.modeling.registry import create_model
-from mdlib.viewing.cases import cases_figure, embedding_figure, examine, principal_components
+from mdlib.viewing.examples import cases_figure, embedding_figure, examine, principal_components
 
 
 @pytest.fixture(scope="module")

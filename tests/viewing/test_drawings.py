@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from mdlib.modeling.registry import create_model, model_names
-from mdlib.viewing.drawings import draw_graph
+from mdlib.viewing.network.graph import draw_graph
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -6,7 +6,7 @@ from torch import nn
 
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model, model_names
-from mdlib.viewing.grad_cam import grad_cam
+from mdlib.viewing.network.grad_cam import grad_cam
 
 
 class TwoFeatures(nn.Module):

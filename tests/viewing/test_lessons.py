@@ -2,8 +2,7 @@
 
 import pytest
 
-from mdlib.loading.dataset import open_dataset
-from mdlib.viewing.lessons import (
+from mdlib.lessons.setup import (
     data_folder,
     lesson_config,
     start_command,
@@ -12,6 +11,7 @@ from mdlib.viewing.lessons import (
     trained_run,
     work_folder,
 )
+from mdlib.loading.dataset import open_dataset
 
 
 def test_files_go_below_the_current_folder(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mdlib.viewing.loss_maps import loss_map, signed_colours
+from mdlib.lessons.loss_maps import loss_map, signed_colours
 
 
 def test_mean_absolute_error_by_hand():

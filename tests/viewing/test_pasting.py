@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mdlib.creation.rooms import Prop, Room
-from mdlib.viewing.pasting import compose_one, paste, photographed_before, seen_from_afar, stand
+from mdlib.lessons.pasting import compose_one, paste, photographed_before, seen_from_afar, stand
+from mdlib.rooms.generate import Prop, Room
 
 
 @pytest.fixture

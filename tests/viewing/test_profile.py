@@ -6,17 +6,17 @@ import statistics
 import pytest
 
 from mdlib.training import trainer as loop
-from mdlib.training.laps import BETWEEN, CACHED, PHASES, READ, REAL, UNCOUNTED, Laps, TimedLoader
-from mdlib.training.setup import new_model
-from mdlib.viewing.profile import OTHER, QUEUED, ProfileConfig, profile, profile_figure, queue_model
-from mdlib.viewing.profile import write_profile as write
+from mdlib.training.optim import new_model
+from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, UNCOUNTED, Laps, TimedLoader
+from mdlib.viewing.step_profile import OTHER, QUEUED, ProfileConfig, profile, profile_figure, queue_model
+from mdlib.viewing.step_profile import write_profile as write
 
 SECONDS = {"forward": 0.01, "losses": 0.002, "backward": 0.02, "optimizer": 0.004}
 
 
 @pytest.fixture(scope="module")
 def found(tiny_dataset):
-    from mdlib.creation.feed import open_feed
+    from mdlib.run import open_feed
 
     config = ProfileConfig(
         data=tiny_dataset, size=16, batch_size=4, steps=3, device="cpu", log_every=5, accumulate=2

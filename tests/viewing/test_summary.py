@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mdlib.modeling.registry import create_model, model_names
-from mdlib.viewing.summary import summary
+from mdlib.viewing.network.summary import summary
 
 
 def numbers(text: str) -> list[int]:

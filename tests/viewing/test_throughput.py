@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mdlib.lessons.loading_costs import PlainSamples, plain_loader, samples_per_s
 from mdlib.loading.dataset import open_dataset
-from mdlib.viewing.throughput import PlainSamples, plain_loader, samples_per_s
 
 
 def test_plain_samples_are_those_of_the_data_set(tiny_dataset):

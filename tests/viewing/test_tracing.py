@@ -2,8 +2,8 @@
 
 import torch
 
+from mdlib.lessons.network_views import trace_shapes
 from mdlib.modeling.registry import create_model
-from mdlib.viewing.tracing import trace_shapes
 
 
 def test_shapes_of_a_small_network():

@@ -14,15 +14,15 @@ from PIL import Image
 from mdlib.loading.codec import decode, encode_jpeg
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model
+from mdlib.viewing.panels.data import DataPanel
+from mdlib.viewing.panels.effects import CLOUD, EFFECTS, NEW, PARALLAX, EffectsPanel
+from mdlib.viewing.panels.panel import DONE, NOTE, PROBLEM, WARNING
+from mdlib.viewing.panels.picture_input import uploaded_files
+from mdlib.viewing.panels.predict import PredictPanel
+from mdlib.viewing.panels.stress import StressPanel
+from mdlib.viewing.panels.training import TrainingPanel
 from mdlib.viewing.predict import Predictor
 from mdlib.viewing.scenes import packaged_scene
-from mdlib.viewing.widgets.data import DataPanel
-from mdlib.viewing.widgets.effects import CLOUD, EFFECTS, NEW, PARALLAX, EffectsPanel
-from mdlib.viewing.widgets.panel import DONE, NOTE, PROBLEM, WARNING
-from mdlib.viewing.widgets.predict import PredictPanel
-from mdlib.viewing.widgets.slot import uploaded_files
-from mdlib.viewing.widgets.stress import StressPanel
-from mdlib.viewing.widgets.training import TrainingPanel
 
 PAIR_PANELS = [PredictPanel, StressPanel, EffectsPanel]
 
@@ -290,7 +290,7 @@ def test_stills(panels, tmp_path):
 
 @pytest.fixture(scope="module")
 def data_panel() -> DataPanel:
-    from mdlib.creation.sources import prop_cutouts, room_backgrounds
+    from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
 
     return DataPanel(room_backgrounds(2, (64, 80), 0), prop_cutouts(2, 0))
 
@@ -333,7 +333,7 @@ def test_data_takes_own_pictures_and_tells_bad_ones(data_panel):
 
 @pytest.fixture
 def make_trainer(tiny_dataset, tmp_path):
-    from mdlib.creation.feed import open_feed
+    from mdlib.run import open_feed
     from mdlib.training.config import TrainConfig
     from mdlib.training.trainer import Trainer, new_model
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mdlib.viewing.zip_workers import WAYS, large_archive, reading_costs
+from mdlib.lessons.zip_workers import WAYS, large_archive, reading_costs
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are forked, as on Linux")

@@ -1,0 +1,183 @@
+"""Pictures with measured depth: reading it, and finding the floor that objects can stand on.
+
+Points are in metres in the camera's frame: x to the right, y down, z along the optical axis, which goes
+through the centre of the picture. A plane is the vector m with m . p = 1 for its points; 1 / |m| is its
+distance from the camera.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mdlib.creation.sources.pictures import (
+    Background,
+    by_stem,
+    child_seed,
+    folder_pictures,
+    kept_part,
+    read_each,
+)
+from mdlib.loading import codec
+
+FLOOR = 2  # what the generator is for
+_TRIES = 600
+_POINTS = 4000  # that candidates are judged by
+_REACH = 6  # the three pixels of a candidate lie within one sixth of the picture
+_LOOSE, _TIGHT = 0.03, 0.004  # distance from the plane over z; 1.2 cm at 3 metres where depth is exact
+_BENEATH = 3  # points on a plane that outweigh one beneath it
+_STEEPEST = np.cos(np.radians(40))  # the camera may look down or up by as much
+_LOWEST_CAMERA_M = 0.2
+_LEAST = 0.015  # share of the pixels that a floor must have
+_SAME_SHAPE = 0.03  # as for masks
+
+
+class Floor(NamedTuple):
+    """mask (H,W) bool, where the floor is seen; camera_height_m over it; normal (3,), upwards, length 1."""
+
+    mask: np.ndarray
+    camera_height_m: float
+    normal: np.ndarray
+
+
+def add_depth(backgrounds: list[Background], folder: Path, depth: Path, seed: int) -> list[Background]:
+    """The pictures of `folder` with the depth of the same stem from the folder `depth`, and their floors.
+
+    Depth is 16-bit PNG in millimetres, 0 = unknown, of the picture's shape at any size; it is cropped and
+    resized like the picture, by the nearest pixel, never averaged. `backgrounds` need focal_px. Raises
+    ValueError, naming every file at fault, where depth is missing, of another kind or shows no floor.
+    """
+    stems = by_stem(folder_pictures(depth, "depth of the backgrounds"), "depth pictures")
+    paths = folder_pictures(folder, "backgrounds")
+    numbers = {path: i for i, path in enumerate(paths)}
+
+    def read(path: Path) -> Background:
+        number = numbers[path]
+        if path.stem not in stems:
+            raise ValueError(f"{path} has no depth: {depth} holds no picture called {path.stem!r}")
+        z = _read_depth(stems[path.stem], path, backgrounds[number].rgb.shape[:2])
+        return with_floor(replace(backgrounds[number], z=z), child_seed(seed, FLOOR, number))
+
+    return read_each(paths, read)
+
+
+def with_floor(background: Background, seed: int) -> Background:
+    """A background with depth and focal length, with its floor as well; ValueError where none is found."""
+    floor = find_floor(background.z, background.focal_px, seed)
+    if floor is None:
+        raise ValueError(
+            f"{background.name} shows no floor in its depth: there is no level surface below the camera that "
+            f"fills {_LEAST:.1%} of the picture with hardly anything beneath it. Objects need one to stand "
+            f"on: check --fov and the unit of the depth (millimetres), or remove the picture."
+        )
+    return replace(background, floor=floor.mask)
+
+
+def find_floor(z: np.ndarray, focal_px: float, seed: int) -> Floor | None:
+    """The lowest large level plane in z (H,W) metres, nan unknown; None where there is none.
+
+    Random triples of nearby pixels propose planes (Fischler and Bolles 1981); the one with most points on it,
+    less those beneath it, is fitted to its points by least squares, ever more tightly as far as the noise of
+    the depth allows.
+    """
+    points = _back_project(z, focal_px)  # (H, W, 3)
+    known = np.isfinite(points[..., 2])
+    flat = points[known]
+    if len(flat) < 3:
+        return None
+    # Only `random` is used: numpy keeps the doubles of a bit generator the same from version to version.
+    rng = np.random.Generator(np.random.PCG64(seed))
+    planes = _candidates(points, known, rng)
+    some = flat[:: -(-len(flat) // _POINTS)]
+    best = max(((_score(some, m), -i) for i, m in enumerate(planes)), default=(0, 0))
+    if best[0] <= 0:
+        return None
+    m, tolerance = planes[-best[1]], _LOOSE
+    for _ in range(6):
+        off = np.abs(_above(flat, m))
+        noise = 1.4826 * np.median(off[off <= tolerance])
+        tolerance = float(np.clip(3 * noise, _TIGHT, _LOOSE))
+        m = _fit(flat[off <= tolerance])
+        if m is None or not _is_level(m):
+            return None
+    mask = np.zeros(z.shape, bool)
+    mask[known] = np.abs(_above(flat, m)) <= tolerance
+    length = float(np.sqrt((m * m).sum()))
+    return Floor(mask, 1 / length, -m / length) if mask.mean() >= _LEAST else None
+
+
+def _read_depth(path: Path, picture: Path, size: tuple[int, int]) -> np.ndarray:
+    img, whole = codec.open_picture(path), codec.open_picture(picture).size
+    if not img.mode.startswith("I"):
+        raise ValueError(
+            f"{path} is a picture of mode {img.mode}; depth is 16-bit gray PNG in millimetres, 0 = unknown"
+        )
+    change = (img.width * whole[1]) / (img.height * whole[0])
+    if not 1 - _SAME_SHAPE < change < 1 + _SAME_SHAPE:
+        raise ValueError(
+            f"{path} is {img.width} x {img.height} pixels, but its picture {picture} is {whole[0]} x "
+            f"{whole[1]}: depth must show the same view"
+        )
+    left, top, right, bottom = kept_part(img.width, img.height, size)
+    rows = (top + (np.arange(size[0]) + 0.5) * ((bottom - top) / size[0])).astype(np.int64)
+    columns = (left + (np.arange(size[1]) + 0.5) * ((right - left) / size[1])).astype(np.int64)
+    mm = np.asarray(img).astype(np.int64)[rows[:, None], columns]
+    if mm.max() == 0:
+        raise ValueError(f"{path} holds no depth: every pixel is 0, which means unknown")
+    return np.where(mm > 0, np.minimum(mm, codec.FAR_MM) / 1000.0, np.nan).astype(np.float32)
+
+
+def _back_project(z: np.ndarray, focal_px: float) -> np.ndarray:
+    height, width = z.shape
+    x = (np.arange(width) + 0.5 - width / 2) / focal_px
+    y = (np.arange(height) + 0.5 - height / 2) / focal_px
+    z = z.astype(np.float64)
+    return np.stack([z * x, z * y[:, None], z], -1)
+
+
+def _candidates(points: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Level planes (N, 3) below the camera through three nearby pixels each."""
+    height, width = known.shape
+    rows, columns = np.nonzero(known)
+    first = np.floor(rng.random(_TRIES) * len(rows)).astype(np.int64)
+    reach = max(2, max(height, width) // _REACH)
+    away = np.floor((rng.random((2, 2, _TRIES)) * 2 - 1) * reach).astype(np.int64)
+    row = np.stack([rows[first], *np.clip(rows[first] + away[0], 0, height - 1)], 1)
+    column = np.stack([columns[first], *np.clip(columns[first] + away[1], 0, width - 1)], 1)
+    usable = known[row, column].all(1)
+    p = points[row[usable], column[usable]]  # (N, 3 pixels, 3)
+    normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+    height_along = (normal * p[:, 0]).sum(1)
+    real = np.abs(height_along) > 1e-9
+    planes = normal[real] / height_along[real, None]
+    return planes[_is_level(planes)]
+
+
+def _is_level(m: np.ndarray) -> np.ndarray:
+    """Whether planes (..., 3) lie below the camera and face up."""
+    length = np.sqrt((m * m).sum(-1))
+    return (m[..., 1] > _STEEPEST * length) & (length < 1 / _LOWEST_CAMERA_M)
+
+
+def _above(points: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """How far points (N, 3) are above a plane, over their z; written without matrix products, whose
+    rounding depends on the number of cores."""
+    along = points[:, 0] * m[0] + points[:, 1] * m[1] + points[:, 2] * m[2]
+    return (1 - along) / (np.sqrt((m * m).sum()) * points[:, 2])
+
+
+def _score(points: np.ndarray, m: np.ndarray) -> float:
+    """Points on the plane, the closer the more, less those clearly beneath: a table has the floor there."""
+    above = _above(points, m)
+    near = np.where(np.abs(above) <= _LOOSE, 1 / (1 + (above / _TIGHT) ** 2), 0.0)
+    return float(near.sum()) - _BENEATH * int((above < -3 * _LOOSE).sum())
+
+
+def _fit(points: np.ndarray) -> np.ndarray | None:
+    """The plane with the least squared distances from points (N, 3) to it, in units of its distance."""
+    products = [[float((points[:, i] * points[:, j]).sum()) for j in range(3)] for i in range(3)]
+    try:
+        return np.linalg.solve(np.array(products), points.sum(0))
+    except np.linalg.LinAlgError:
+        return None

@@ -1,0 +1,151 @@
+"""Where objects go: random placements, each from its own seed, so that any of them can be drawn again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.placing.counted_random import Draws, row_seeds
+from mdlib.creation.placing.outline import Ground, Outline
+
+COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
+_OTHERS = 1  # names these draws among those of a placement
+_ATTEMPTS = 100  # draws before a pair counts as having no more different placements
+
+
+@dataclass(frozen=True)
+class Placements:
+    """One row per object, as columns of equal length.
+
+    sample, bg, fg: numbers; flip: bool; x_px, y_px: top left of the scaled cut-out; scale: its height over
+    the picture's; z_m: metres at its contact point, nan unknown; seed: what the row was drawn from.
+    """
+
+    sample: np.ndarray
+    bg: np.ndarray
+    fg: np.ndarray
+    flip: np.ndarray
+    x_px: np.ndarray
+    y_px: np.ndarray
+    scale: np.ndarray
+    z_m: np.ndarray
+    seed: np.ndarray
+
+    @classmethod
+    def one(
+        cls, x_px: int, y_px: int, scale: float, z_m: float, fg: int = 0, flip: bool = False
+    ) -> "Placements":
+        """One row: this object in a picture of its own, sample 0 on background 0."""
+        return cls(*(np.array([value]) for value in (0, 0, fg, flip, x_px, y_px, scale, z_m, 0)))
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "Placements":
+        return Placements(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def height_px(self, picture_height: int) -> np.ndarray:
+        """Height of each scaled cut-out in whole pixels."""
+        return np.maximum(1, np.rint(self.scale * picture_height)).astype(np.int64)
+
+    def to_csv(self, sample_digits: int, bg_digits: int, fg_digits: int) -> bytes:
+        """The table as the data set keeps it, with ids of fixed width."""
+        lines = [COLUMNS]
+        columns = (getattr(self, field.name).tolist() for field in fields(self))
+        for sample, bg, fg, flip, x, y, scale, z, seed in zip(*columns, strict=True):
+            lines.append(
+                f"{sample:0{sample_digits}d},{bg:0{bg_digits}d},{fg:0{fg_digits}d},{flip:d},{x},{y},"
+                f"{scale:.6f},{'' if z != z else f'{z:.3f}'},{seed}"
+            )
+        return "\n".join([*lines, ""]).encode()
+
+
+def place_all(
+    seed: int,
+    bg: int,
+    ground: Ground,
+    outlines: Sequence[Outline],
+    flips: Sequence[bool],
+    count: int,
+    rules: Rules,
+    suits: Callable[[int, bool, int, int, int, float], bool] | None = None,
+) -> Placements:
+    """Placements of every cut-out on background `bg`, `count` for each of `flips`, no two of a pair alike.
+
+    Those of which `suits(fg, flip, x_px, y_px, height_px, z_m)` is False are drawn again.
+    Samples are numbered as they come when each background before this one had as many.
+    """
+    columns: list[list[np.ndarray]] = []
+    first = bg * len(outlines) * len(flips) * count
+    flip, k = np.repeat(np.array(flips), count), np.tile(np.arange(count), len(flips))
+    for fg, outline in enumerate(outlines):
+        pair = [np.zeros(len(flip), kind) for kind in (np.int64, np.int64, np.int64, np.float64, np.int64)]
+        taken: set[tuple[int, int, int]] = set()
+        left = np.arange(len(flip))
+        for attempt in range(_ATTEMPTS):
+            seeds = row_seeds(seed, bg, fg, flip[left], k[left], attempt)
+            drawn = (*draw(seeds, ground, outline, flip[left], rules), seeds)
+            kept = np.zeros(len(left), bool)
+            for i, (row, x, y, height, z, _) in enumerate(
+                zip(left, *(c.tolist() for c in drawn), strict=True)
+            ):
+                new = (x, y, height) not in taken
+                if new and (suits is None or suits(fg, bool(flip[row]), x, y, height, z)):
+                    taken.add((x, y, height))
+                    kept[i] = True
+            for column, values in zip(pair, drawn, strict=True):
+                column[left[kept]] = values[kept]
+            left = left[~kept]
+            if not len(left):
+                break
+        else:
+            raise ValueError(
+                f"cut-out {fg} has fewer than {count * len(flips)} different placements on "
+                f"background {bg} at {ground.size[1]} x {ground.size[0]} pixels: ask for fewer "
+                f"--placements or a larger --size"
+            )
+        x, y, height, z, seeds = pair
+        sample, same = first + fg * len(flip) + np.arange(len(flip)), np.ones(len(flip), np.int64)
+        # As rounded as in the table: what is composed from the table later has the same pixels.
+        scale, z = np.round(height / ground.size[0], 6), np.round(z, 3)
+        columns.append([sample, bg * same, fg * same, flip, x, y, scale, z, seeds])
+    return Placements(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+
+
+def with_others(
+    main: Placements,
+    objects: int,
+    ground: Ground,
+    outlines: Sequence[Outline],
+    flips: Sequence[bool],
+    rules: Rules,
+) -> Placements:
+    """Give each sample 1 to `objects` objects: after the row of `main` those of others, drawn from its seed.
+
+    Their number is uniform; which cut-outs they are, too, among all but the main one.
+    """
+    if objects == 1:
+        return main
+    u = Draws(row_seeds(main.seed, _OTHERS)).random(1 + 2 * (objects - 1))
+    count = np.floor(u[:, 0] * objects).astype(np.int64)
+    row = np.repeat(np.arange(len(main)), count)
+    j = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    which, mirrored = u[row, 1 + 2 * j], u[row, 2 + 2 * j]
+    distinct = max(1, len(outlines) - 1)
+    fg = (main.fg[row] + 1 + np.floor(which * distinct).astype(np.int64)) % len(outlines)
+    flip = np.array(flips)[np.floor(mirrored * len(flips)).astype(np.int64)]
+    seeds = row_seeds(main.seed[row], _OTHERS, j)
+    drawn = [np.zeros(len(row), kind) for kind in (np.int64, np.int64, np.int64, np.float64)]
+    for number in np.unique(fg):
+        of = fg == number
+        for column, values in zip(
+            drawn, draw(seeds[of], ground, outlines[number], flip[of], rules), strict=True
+        ):
+            column[of] = values
+    x, y, height, z = drawn
+    scale = np.round(height / ground.size[0], 6)
+    others = Placements(main.sample[row], main.bg[row], fg, flip, x, y, scale, np.round(z, 3), seeds)
+    order = np.argsort(np.concatenate([main.sample, others.sample]), kind="stable")
+    parts = (np.concatenate([getattr(main, f.name), getattr(others, f.name)])[order] for f in fields(main))
+    return Placements(*parts)

@@ -1,0 +1,259 @@
+"""Backgrounds and cut-outs, from folders of pictures or drawn by the ray-caster."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from mdlib.loading import codec
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+FORMATS = "JPEG, PNG and WebP"
+_LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini"}  # appear by themselves; hidden files are skipped as well
+_MAX_LISTED = 5
+_NOISE = 2  # alpha up to this (of 255) is taken for the noise of a mask, and as transparent
+_SAME_SHAPE = 0.03  # masks made by other tools are often a pixel larger or smaller than the picture
+_ROOM, _PROP = 0, 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Background:
+    """An empty scene at the size of the data set.
+
+    rgb (H,W,3) uint8; z (H,W) float32 metres along the optical axis, nan = unknown; floor (H,W) bool, where
+    objects may stand; focal_px the focal length in pixels. The last three are None for photographs.
+
+    With `teacher_scale` z is no metres but relative (see `relative`), scaled by these two percentiles.
+    """
+
+    name: str
+    rgb: np.ndarray
+    z: np.ndarray | None = None
+    floor: np.ndarray | None = None
+    focal_px: float | None = None
+    teacher_scale: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A thing to put into a scene, cropped to its box.
+
+    rgba (h,w,4) uint8, alpha not premultiplied; relief (h,w) float32, metres that each pixel lies behind the
+    contact point, nan outside, None = flat; height_m its true height, None = unknown.
+    """
+
+    name: str
+    rgba: np.ndarray
+    relief: np.ndarray | None = None
+    height_m: float | None = None
+
+
+def folder_pictures(folder: str | Path, what: str) -> list[Path]:
+    """The picture files of a folder in the order of their names; `what` names their use in errors.
+
+    Hidden files are skipped. Raises FileNotFoundError or NotADirectoryError, and ValueError for a folder
+    without pictures or with anything else in it.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: there is no such folder; it should hold the {what}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; give the folder that holds the {what}")
+    entries = [p for p in sorted(folder.iterdir()) if not _is_side_file(p.name)]
+    others = [p for p in entries if p.is_dir() or p.suffix.lower() not in PICTURE_SUFFIXES]
+    if others:
+        names = [p.name + ("/ (a folder)" if p.is_dir() else "") for p in others[:_MAX_LISTED]]
+        more = f" and {len(others) - _MAX_LISTED} more" if len(others) > _MAX_LISTED else ""
+        raise ValueError(
+            f"{folder} holds something other than pictures: {', '.join(names)}{more}. "
+            f"{FORMATS} files are read ({' '.join(PICTURE_SUFFIXES)}); convert or move away the rest."
+        )
+    if not entries:
+        raise ValueError(f"{folder} is empty: put the {what} into it, as {FORMATS} files")
+    return entries
+
+
+def folder_backgrounds(
+    folder: str | Path, size: tuple[int, int], upscale: bool = False, fov: float | None = None
+) -> list[Background]:
+    """The pictures of a folder as backgrounds of `size` = (H, W).
+
+    Each is cropped around its centre to the aspect of `size`, then resized; `fov`, the horizontal field of
+    view of the whole pictures in degrees, gives their focal length. Raises ValueError, naming every file at
+    fault, for damaged pictures and, unless `upscale`, for pictures smaller than `size`.
+    """
+    paths = folder_pictures(folder, "backgrounds")
+    return read_each(paths, lambda path: _background(path, size, upscale, fov))
+
+
+def folder_cutouts(
+    folder: str | Path, masks: str | Path | None = None, longest_px: int | None = None
+) -> list[Cutout]:
+    """The pictures of a folder as cut-outs, cropped to the box of their alpha.
+
+    Alpha comes from the pictures, or from those of the same stem in the folder `masks` (any mode, white =
+    object). Cut-outs whose longer side exceeds `longest_px` are made that small. Raises ValueError, naming
+    every file at fault, where alpha or mask is missing, empty or of another shape than the picture.
+    """
+    paths = folder_pictures(folder, "cut-outs")
+    mask_of = None if masks is None else by_stem(folder_pictures(masks, "masks of the cut-outs"), "masks")
+    return read_each(paths, lambda path: _cutout(path, masks, mask_of, longest_px))
+
+
+def room_background(number: int, size: tuple[int, int], seed: int) -> Background:
+    """Room `number` of the endless series that belongs to `seed`, with exact depth."""
+    from mdlib.rooms.generate import render_room
+
+    room = render_room(child_seed(seed, _ROOM, number), size)
+    return Background(f"room-{number:04d}", room.rgb, to_whole_mm(room.z), room.floor, float(room.focal_px))
+
+
+def prop_cutout(number: int, seed: int) -> Cutout:
+    """Prop `number` of the endless series that belongs to `seed`, with relief and true height."""
+    from mdlib.rooms.generate import render_prop
+
+    prop = render_prop(child_seed(seed, _PROP, number))
+    return Cutout(f"prop-{number:04d}", prop.rgba, to_whole_mm(prop.relief), float(prop.height_m))
+
+
+def room_backgrounds(n: int, size: tuple[int, int], seed: int) -> list[Background]:
+    """The first `n` rooms of `seed`."""
+    return [room_background(i, size, seed) for i in range(n)]
+
+
+def prop_cutouts(n: int, seed: int) -> list[Cutout]:
+    """The first `n` props of `seed`."""
+    return [prop_cutout(i, seed) for i in range(n)]
+
+
+def to_whole_mm(metres: np.ndarray) -> np.ndarray:
+    """Metres rounded to the millimetre: what is stored, so that stored and fresh sources compose alike."""
+    return (np.rint(np.asarray(metres, np.float64) * 1000.0) / 1000.0).astype(np.float32)
+
+
+def child_seed(*numbers: int) -> int:
+    """An own seed for the source that `numbers` name."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _is_side_file(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
+
+
+def read_each(paths: list[Path], read: Callable[[Path], T]) -> list[T]:
+    """What `read` gives for each path of one folder; one ValueError tells what is wrong with how many."""
+    results, problems = [], []
+    for path in paths:
+        try:
+            results.append(read(path))
+        except ValueError as error:
+            problems.append(str(error))
+    if len(problems) == 1:
+        raise ValueError(problems[0])
+    if problems:
+        lines = [f"  {problem}" for problem in problems[:_MAX_LISTED]]
+        if len(problems) > _MAX_LISTED:
+            lines.append(f"  and {len(problems) - _MAX_LISTED} more")
+        head = f"{len(problems)} of {len(paths)} pictures in {paths[0].parent} cannot be used:"
+        raise ValueError("\n".join([head, *lines]))
+    return results
+
+
+def kept_part(width: int, height: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest part of a picture around its centre that has the aspect of `size` = (H, W).
+
+    Left, top, right and bottom in pixels of the picture.
+    """
+    scale = max(size[0] / height, size[1] / width)
+    left, top = (width - size[1] / scale) / 2, (height - size[0] / scale) / 2
+    return left, top, width - left, height - top
+
+
+def _background(path: Path, size: tuple[int, int], upscale: bool, fov: float | None) -> Background:
+    img = codec.open_picture(path).convert("RGB")
+    height, width = size
+    if (img.height < height or img.width < width) and not upscale:
+        raise ValueError(
+            f"{path} is {img.width} x {img.height} pixels, smaller than the {width} x {height} asked for: "
+            f"use a larger picture or a smaller --size, or have it enlarged with --upscale"
+        )
+    box = kept_part(img.width, img.height, size)
+    resized = img.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    focal_px = None
+    if fov is not None:
+        focal_px = img.width / 2 / math.tan(math.radians(fov) / 2) * width / (box[2] - box[0])
+    return Background(path.name, np.asarray(resized), focal_px=focal_px)
+
+
+def _cutout(
+    path: Path, masks: str | Path | None, mask_of: dict[str, Path] | None, longest_px: int | None
+) -> Cutout:
+    img = codec.open_picture(path)
+    if mask_of is None:
+        if not _has_alpha(img):
+            raise ValueError(
+                f"{path} has no transparency, so nothing says which part of it is the object: "
+                f"save it as RGBA, or give a folder of masks with the same file names with --fg-mask"
+            )
+        img, mask_path = img.convert("RGBA"), path
+    else:
+        if path.stem not in mask_of:
+            raise ValueError(f"{path} has no mask: {masks} holds no picture called {path.stem!r}")
+        mask_path = mask_of[path.stem]
+        mask = _as_gray(codec.open_picture(mask_path))
+        change = (mask.width * img.height) / (mask.height * img.width)
+        if not 1 - _SAME_SHAPE < change < 1 + _SAME_SHAPE:
+            raise ValueError(
+                f"{mask_path} is {mask.width} x {mask.height} pixels, but its picture {path} is "
+                f"{img.width} x {img.height}: make the mask from the same picture"
+            )
+        img = img.convert("RGB")
+        img.putalpha(mask.resize(img.size, Image.Resampling.BILINEAR))
+    if longest_px is not None and max(img.size) > longest_px:
+        scale = longest_px / max(img.size)
+        small = (max(1, round(img.width * scale)), max(1, round(img.height * scale)))
+        img = img.resize(small, Image.Resampling.HAMMING)  # premultiplied by PIL; overshoots nowhere
+    return Cutout(path.name, _crop_to_alpha(np.array(img), path, mask_path))
+
+
+def _crop_to_alpha(rgba: np.ndarray, path: Path, mask_path: Path) -> np.ndarray:
+    alpha = rgba[..., 3]
+    alpha[alpha <= _NOISE] = 0
+    if alpha.max() < 128:
+        raise ValueError(
+            f"{mask_path} marks no object: its {'alpha' if mask_path == path else 'brightness'} is "
+            f"{alpha.max()} of 255 at most. Remove {path.name} or mark the object."
+        )
+    if alpha.min() == 255:
+        raise ValueError(
+            f"{mask_path} marks the whole picture as the object: cut the object out, or give masks with the "
+            f"same file names with --fg-mask"
+        )
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    return np.ascontiguousarray(rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def by_stem(paths: list[Path], what: str) -> dict[str, Path]:
+    """Paths by their names without suffix; ValueError where two agree, `what` naming their use."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise ValueError(f"two {what} for {path.stem!r}: {found[path.stem]} and {path.name}; remove one")
+        found[path.stem] = path
+    return found
+
+
+def _has_alpha(img: Image.Image) -> bool:
+    return "A" in img.getbands() or "a" in img.getbands() or "transparency" in img.info
+
+
+def _as_gray(img: Image.Image) -> Image.Image:
+    if img.mode.startswith("I"):  # 16 bits, which PIL would clip
+        return Image.fromarray((np.asarray(img).astype(np.uint32) / 257.0 + 0.5).astype(np.uint8))
+    return img.convert("L")

@@ -1,0 +1,91 @@
+"""What the notebooks share: where their files go, data and networks made where they are missing, tables.
+
+Everything that takes long is kept in the work folder under a name that tells its settings: a notebook that is
+run again, or after it was killed, finds it there or goes on with it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdlib import colab
+from mdlib.creation.create import CreateConfig, create
+from mdlib.modeling.registry import WEIGHTS_NAME
+from mdlib.run import open_feed
+from mdlib.training.trainer import Fitted, TrainConfig, Trainer, new_model
+
+WORK = "mdlib-work"
+
+
+def work_folder(drive_folder: str = "") -> Path:
+    """The folder for data sets and runs: of that name on Google Drive (on Colab alone), else "mdlib-work".
+
+    Relative to the current folder where it lies inside, so that what is printed reads well.
+    """
+    folder = colab.working_folder(drive_folder or WORK, keep_on_drive=bool(drive_folder))
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def data_folder(
+    work: Path, rooms: int, objects: int, size: int, seed: int = 0, source: str = "", placements: int = 1
+) -> Path:
+    """The data set in the folder `source`, or, where that is "", one of made-up rooms and objects in `work`.
+
+    It is made on the spot where it is missing, and finished where it was left half done.
+    """
+    if source:
+        return Path(source)
+    out = Path(work) / f"rooms-{rooms}x{objects}x{placements}-{size}px-{seed}"
+    config = CreateConfig(out, rooms=rooms, props=objects, placements=placements, size=size, seed=seed)
+    return create(config)
+
+
+def train(config: TrainConfig) -> Fitted:
+    """Train as `config` says, or go on: what `python -m mdlib train` does."""
+    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
+    return Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size)).fit()
+
+
+def lesson_config(data: Path, work: Path, size: int, steps: int, seed: int = 0) -> TrainConfig:
+    """The settings of the run that notebook 4 trains and notebook 5 looks at: first at half the size."""
+    stages = f"{size // 2}:0.7,{size}:0.3"
+    run = Path(work) / f"run-{Path(data).name}-{steps}-{seed}"
+    every = max(1, min(10, steps // 10))
+    return TrainConfig(data, run, stages=stages, steps=steps, seed=seed, log_every=every)
+
+
+def trained_run(config: TrainConfig) -> Path:
+    """The run folder of `config` with its finished network; trained on the spot where it is missing."""
+    if not (Path(config.run) / WEIGHTS_NAME).is_file():
+        train(config)
+    return Path(config.run)
+
+
+def start_command(*words: object) -> subprocess.Popen:
+    """Start `python -m mdlib WORDS` as a process of its own, with this package and nothing printed."""
+    package = str(Path(__file__).parents[2])
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "mdlib", *map(str, words)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **quiet)
+
+
+class Table(str):
+    """A Markdown table that a notebook shows as a table."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Rows under a head; the first column to the left, numbers to the right, floats with three figures."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_cell(value) for value in row] for row in rows)]
+    return Table("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,85 @@
+"""Files below a folder, read like the members of an archive."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mdlib.loading.zip_directory import MAX_MEMBER_BYTES
+
+
+class FolderArchive:
+    """The files below `folder`, numbered in the order of their names, with the reading methods of `Archive`.
+
+    Names are paths below the folder with "/" between their parts. Hidden files and links to folders are left
+    out. Safe under threads, fork and spawn: every read opens its file.
+    """
+
+    def __init__(self, folder: str | Path):
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: no such folder")
+        self.paths = [folder]
+        names = []
+        for at, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            inside = os.path.relpath(at, folder).replace(os.sep, "/")
+            prefix = "" if inside == "." else f"{inside}/"
+            names += [os.fsencode(prefix + name) for name in files if not name.startswith(".")]
+        self._names = np.array(sorted(names), dtype="S")  # one array, so that a forked worker copies nothing
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def names(self) -> list[str]:
+        """All names; builds one Python string each."""
+        return [os.fsdecode(name) for name in self._names.tolist()]
+
+    def name(self, i: int) -> str:
+        """The name of file `i`."""
+        return os.fsdecode(self._names[i])
+
+    def part_slice(self, part: int) -> slice:
+        """The numbers of all files: a folder has one part, number 0."""
+        return slice(0, len(self))
+
+    def find(self, name: str) -> int:
+        """The number of the file called `name`; KeyError where there is none."""
+        return int(self.find_many([name])[0])
+
+    def find_many(self, names: Sequence[str] | np.ndarray, part: int | None = None) -> np.ndarray:
+        """Numbers (int64) of the files called `names` (strings, or a bytes array of kind S).
+
+        Raises KeyError naming the first one that is missing.
+        """
+        if not isinstance(names, np.ndarray):
+            names = np.array([os.fsencode(name) for name in names], dtype="S")
+        place = np.searchsorted(self._names, names)
+        found = np.minimum(place, max(0, len(self) - 1))
+        missing = np.ones(len(names), bool) if not len(self) else self._names[found] != names
+        if missing.any():
+            name = os.fsdecode(names[int(np.flatnonzero(missing)[0])])
+            raise KeyError(f"no file {name!r} in {self.paths[0]}")
+        return found.astype(np.int64)
+
+    def read(self, i: int, verify: bool = False) -> bytes:
+        """The bytes of file `i`; a folder has no checksums to `verify`.
+
+        Raises ValueError naming the file where it is gone, unreadable, or larger than MAX_MEMBER_BYTES.
+        """
+        path = self.paths[0] / self.name(i)
+        try:
+            with open(path, "rb", buffering=0) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                if size > MAX_MEMBER_BYTES:
+                    raise ValueError(f"{path} has {size:,} bytes, more than the {MAX_MEMBER_BYTES:,} allowed")
+                return stream.readall()
+        except OSError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error.strerror}): the folder was changed since it was opened"
+            ) from None
+
+    def read_many(self, numbers: Sequence[int] | np.ndarray) -> list[bytes]:
+        """The bytes of many files."""
+        return [self.read(int(i)) for i in numbers]

@@ -1,0 +1,153 @@
+"""Chance materials from palettes that people furnish with; colours are sRGB, as colour pickers show them."""
+
+import numpy as np
+
+from mdlib.rooms.materials.texture import Material, linear
+
+WOODS = (
+    ((205, 170, 125), (226, 196, 152)), ((176, 128, 82), (205, 160, 110)), ((120, 74, 44), (158, 104, 66)),
+    ((84, 54, 38), (116, 78, 54)), ((66, 42, 32), (88, 60, 46)), ((186, 172, 152), (212, 200, 182)),
+    ((150, 92, 60), (186, 122, 80)),
+)  # fmt: skip
+CLOTHS = (
+    (70, 82, 100), (120, 125, 130), (58, 60, 64), (168, 152, 130), (196, 186, 170), (134, 62, 52),
+    (52, 88, 84), (94, 108, 74), (190, 150, 72), (62, 72, 120), (156, 96, 88), (38, 44, 58), (110, 84, 66),
+    (176, 116, 70), (140, 150, 164), (98, 58, 84),
+)  # fmt: skip
+BRIGHT = (
+    (200, 52, 44), (232, 170, 40), (46, 104, 176), (50, 140, 90), (232, 112, 44), (240, 240, 236),
+    (36, 38, 42), (120, 190, 200), (206, 92, 128), (150, 160, 60), (244, 214, 120), (88, 60, 130),
+)  # fmt: skip
+_CLOTHES = (  # nothing near the colours of skin
+    (200, 46, 42), (226, 190, 60), (46, 104, 176), (60, 130, 84), (240, 240, 238), (36, 38, 42),
+    (110, 170, 190), (190, 60, 110), (92, 66, 140), (70, 82, 100), (120, 126, 134), (134, 40, 48),
+    (52, 88, 84), (40, 52, 92), (150, 176, 210), (98, 58, 84), (84, 104, 72),
+)  # fmt: skip
+_CARDBOARDS = ((176, 134, 92), (196, 154, 110), (160, 118, 78), (208, 172, 128))
+
+
+def pick(rng: np.random.Generator, options):
+    """One of the options."""
+    return options[int(rng.integers(len(options)))]
+
+
+def shade(rng: np.random.Generator, color, spread: float = 0.06) -> tuple[float, float, float]:
+    """An sRGB colour, made a little lighter, darker or tinted -> linear."""
+    factor = rng.normal(1, spread) + rng.normal(0, spread / 3, 3)
+    return linear(*(np.asarray(color) * factor))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(1, 1000))
+
+
+def wood(rng: np.random.Generator, gloss: float | None = None) -> Material:
+    """Natural wood, from ash to wenge."""
+    dark, light = pick(rng, WOODS)
+    gloss = rng.uniform(0.05, 0.35) if gloss is None else gloss
+    return Material(
+        "wood", (shade(rng, dark, 0.04), shade(rng, light, 0.04)), gloss=float(gloss), seed=_seed(rng)
+    )
+
+
+def paint(rng: np.random.Generator, bright: float = 0.25) -> Material:
+    """Lacquer: mostly white, gray or black, a clear colour with probability `bright`."""
+    gray = pick(rng, ((238, 237, 232), (225, 222, 214), (150, 152, 154), (70, 72, 76), (36, 37, 40)))
+    color = pick(rng, BRIGHT) if rng.random() < bright else gray
+    return Material("plain", (shade(rng, color),), gloss=float(rng.uniform(0.1, 0.4)), seed=_seed(rng))
+
+
+def metal(rng: np.random.Generator) -> Material:
+    """Steel, black powder coat or brass."""
+    color = pick(rng, ((150, 152, 156), (190, 192, 195), (34, 34, 36), (52, 52, 56), (170, 136, 80)))
+    return Material("plain", (shade(rng, color),), gloss=0.55, soft=0.003, seed=_seed(rng))
+
+
+def wood_or_paint(rng: np.random.Generator) -> Material:
+    """What furniture bodies are made of."""
+    return wood(rng) if rng.random() < 0.65 else paint(rng)
+
+
+def fabric(rng: np.random.Generator, patterned: float = 0.2, soft: float = 0.05) -> Material:
+    """Upholstery and curtains: muted cloth, sometimes striped, checked or dotted."""
+    a, b = shade(rng, pick(rng, CLOTHS)), shade(rng, pick(rng, CLOTHS))
+    kind = pick(rng, ("stripes", "checks", "dots")) if rng.random() < patterned else "cloth"
+    scale = float(rng.uniform(0.05, 0.12))
+    return Material(kind, (a, b), scale=scale, soft=soft, seed=_seed(rng))
+
+
+def leather(rng: np.random.Generator) -> Material:
+    """Smooth dark or tan hide."""
+    color = pick(rng, ((34, 32, 32), (86, 52, 36), (140, 88, 54), (205, 198, 186), (60, 40, 36)))
+    return Material("plain", (shade(rng, color),), gloss=0.3, soft=0.05, seed=_seed(rng))
+
+
+def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
+    """Cloth for shirts, jackets and dresses."""
+    if formal:
+        color = pick(
+            rng, ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84))
+        )
+        return Material("cloth", (shade(rng, color),), soft=0.02, seed=_seed(rng))
+    a, b = shade(rng, pick(rng, _CLOTHES)), shade(rng, pick(rng, _CLOTHES))
+    kind = pick(rng, ("cloth", "cloth", "cloth", "hoops", "checks", "dots"))
+    return Material(kind, (a, b), scale=float(rng.uniform(0.05, 0.12)), soft=0.02, seed=_seed(rng))
+
+
+def trousers(rng: np.random.Generator) -> Material:
+    """Jeans, chinos, black."""
+    color = pick(
+        rng, ((52, 66, 96), (38, 46, 66), (88, 104, 134), (34, 34, 38), (150, 132, 104), (92, 92, 92))
+    )
+    return Material("cloth", (shade(rng, color),), seed=_seed(rng))
+
+
+def skin(rng: np.random.Generator) -> Material:
+    """Human skin."""
+    color = pick(
+        rng, ((236, 196, 172), (224, 176, 146), (198, 146, 112), (156, 106, 78), (112, 74, 54), (80, 54, 42))
+    )
+    return Material("plain", (shade(rng, color, 0.03),), gloss=0.08, seed=_seed(rng))
+
+
+def hair(rng: np.random.Generator) -> Material:
+    """Black, brown, blond, red, gray."""
+    color = pick(
+        rng, ((26, 22, 20), (44, 32, 26), (82, 56, 38), (176, 140, 88), (126, 66, 38), (160, 158, 154))
+    )
+    return Material(
+        "wood", (shade(rng, color), shade(rng, np.asarray(color) * 1.25)), gloss=0.2, seed=_seed(rng)
+    )
+
+
+def leaves(rng: np.random.Generator) -> Material:
+    """Green, with a lighter vein."""
+    color = pick(rng, ((52, 96, 44), (74, 120, 58), (40, 80, 50), (96, 132, 62), (60, 104, 72)))
+    vein = np.asarray(color) * 1.35
+    return Material("leaf", (shade(rng, color), shade(rng, vein)), gloss=0.2, seed=_seed(rng))
+
+
+def cardboard(rng: np.random.Generator, side: float) -> Material:
+    """Brown board with tape; faces no wider than `side` get tape over their upper edge."""
+    color = pick(rng, _CARDBOARDS)
+    tape = pick(rng, ((196, 168, 120), (214, 196, 156), (150, 120, 82)))
+    return Material(
+        "cardboard", (shade(rng, color), shade(rng, tape)), scale=side, soft=0.006, seed=_seed(rng)
+    )
+
+
+def books(rng: np.random.Generator) -> Material:
+    """A row of spines."""
+    colors = tuple(shade(rng, pick(rng, BRIGHT + CLOTHS)) for _ in range(4))
+    return Material("books", colors, scale=float(rng.uniform(0.025, 0.04)), seed=_seed(rng))
+
+
+def art(rng: np.random.Generator) -> Material:
+    """A painting or print for a frame."""
+    colors = tuple(shade(rng, pick(rng, BRIGHT + CLOTHS), 0.1) for _ in range(4))
+    return Material("art", colors, scale=pick(rng, (0.72, 0.8, 1.1)), gloss=0.1, seed=_seed(rng))
+
+
+def bulb(strength: float, color=(255, 226, 180)) -> Material:
+    """A shining surface."""
+    return Material("plain", (linear(*color),), glow=strength)

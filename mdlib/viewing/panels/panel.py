@@ -1,0 +1,161 @@
+"""What all panels have: a heading, controls, a line that says what happens, pictures; errors become words."""
+
+import html
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from mdlib.viewing.panels.pictures import Shown, still, to_html
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+WORKING, DONE, NOTE, WARNING, PROBLEM = "Working", "Done", "Note", "Warning", "Problem"
+EXPECTED = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError, IndexError)
+
+STYLE = """<style>
+.mdlib-panel {max-width: 1180px; padding: 4px 2px 12px}
+.mdlib-panel, .mdlib-panel .widget-box, .mdlib-panel .widget-html, .mdlib-panel .widget-html-content,
+.mdlib-panel .jupyter-widgets {overflow: visible}
+.mdlib-panel h3 {margin: 6px 0 2px; font-size: 19px; line-height: 1.3}
+.mdlib-panel p {margin: 0 0 6px; line-height: 1.45; font-size: 14px}
+.mdlib-panel h4 {margin: 8px 0 0; font-size: 14px; line-height: 1.4}
+.mdlib-panel .widget-html-content {line-height: 1.45; white-space: normal}
+.mdlib-wrap {gap: 2px 16px}
+.mdlib-status {margin: 8px 0 4px}
+.mdlib-status div {padding: 5px 10px; margin: 0 0 4px; border-left: 5px solid; border-radius: 3px;
+  color: #222; font-size: 14px; line-height: 1.45; overflow-wrap: anywhere}
+.mdlib-Working {background: #eceff4; border-color: #5a6b85 !important}
+.mdlib-Done {background: #e8f1fb; border-color: #0060c0 !important}
+.mdlib-Note {background: #eef2f5; border-color: #71808c !important}
+.mdlib-Warning {background: #fff1dc; border-color: #d06a00 !important}
+.mdlib-Problem {background: #fbe6e4; border-color: #a01818 !important}
+.mdlib-gallery {display: grid; gap: 12px 14px;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr))}
+.mdlib-gallery figure {max-width: 340px; margin: 0}
+.mdlib-gallery figure.mdlib-wide {max-width: 720px}
+.mdlib-gallery img {width: 100%; display: block; border-radius: 4px}
+.mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-bottom: 3px}
+.mdlib-legend {display: flex; gap: 6px; padding-top: 2px; align-items: center;
+  font-size: 12px; line-height: 1.6}
+.mdlib-legend i {flex: 1; height: 9px; border-radius: 2px}
+.mdlib-busy .mdlib-gallery {opacity: 0.45}
+.mdlib-download {margin-right: 14px; text-decoration: underline}
+.mdlib-panel button:focus-visible, .mdlib-panel a:focus-visible, .mdlib-panel input:focus-visible,
+.mdlib-panel [role=slider]:focus-visible, .mdlib-panel select:focus-visible
+  {outline: 3px solid #0060c0; outline-offset: 1px}
+</style>"""
+
+
+class Panel:
+    """A panel displays itself as the last expression of a cell; `widget` is the box that it consists of.
+
+    Subclasses give `title` and `about`, call `build` with their controls, do what a control asks for inside
+    `attempt`, and show the result with `show`. They calculate nothing themselves.
+    """
+
+    title = ""
+    about = ""
+
+    def build(self, controls: Sequence["Widget"]) -> None:
+        """Put the panel together."""
+        import ipywidgets as widgets
+
+        self.shown: list[Shown] = []
+        self.messages: list[tuple[str, str]] = []
+        head = f"{STYLE}<h3>{html.escape(self.title)}</h3><p>{html.escape(self.about)}</p>"
+        self.status, self.gallery, self.below = (widgets.HTML() for _ in range(3))
+        self.widget = widgets.VBox([widgets.HTML(head), *controls, self.status, self.gallery, self.below])
+        self.widget.add_class("mdlib-panel")
+        self.widget.add_class(type(self).__name__)
+
+    def attempt(self, work: Callable[[], Sequence[tuple[str, str]]], busy: str = "one moment ...") -> bool:
+        """Do `work`, which returns (kind, sentence) messages, and tell them; whether it went well.
+
+        A panel must go on whatever happens: every error becomes a sentence, and the pictures, which belong to
+        an earlier state, disappear.
+        """
+        self.tell([(WORKING, busy)])
+        self.widget.add_class("mdlib-busy")
+        try:
+            self.tell(work())
+            return True
+        except EXPECTED as error:
+            self.show([])
+            self.tell([(PROBLEM, str(error) or type(error).__name__)])
+        except Exception as error:  # noqa: BLE001 - an error in a callback would vanish, and with it its reason
+            self.show([])
+            self.tell([(PROBLEM, f"Something unexpected went wrong ({type(error).__name__}: {error}).")])
+        finally:
+            self.widget.remove_class("mdlib-busy")
+        return False
+
+    def tell(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Show sentences, each of a kind such as WARNING."""
+        self.messages = list(messages)
+        lines = (
+            f'<div class="mdlib-{kind}"><b>{kind}:</b> {html.escape(text)}</div>' for kind, text in messages
+        )
+        self.status.value = (
+            f'<div class="mdlib-status" role="status" aria-live="polite">{"".join(lines)}</div>'
+        )
+
+    def show(self, pictures: Sequence[Shown], links: str = "") -> None:
+        """Show pictures, and HTML such as links below them."""
+        self.shown = list(pictures)
+        self.gallery.value = to_html(self.shown)
+        self.below.value = links
+
+    def still(self) -> Figure:
+        """What the panel shows now as a figure, for pages on which no program runs."""
+        settings = self.settings()
+        lines = [*([settings] if settings else []), *(f"{kind}: {text}" for kind, text in self.messages)]
+        return still(self.title, "\n".join(_wrapped(line) for line in lines), self.shown)
+
+    def settings(self) -> str:
+        """How the controls stand, in words."""
+        return ""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.widget)
+
+
+def row(*children: "Widget") -> "Widget":
+    """Widgets side by side, as many as fit."""
+    import ipywidgets as widgets
+
+    box = widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+    box.add_class("mdlib-wrap")
+    return box
+
+
+def slider(label: str, value: int, low: int, high: int, name: str, unit: str = " %") -> "Widget":
+    """A slider over whole numbers with its label; `name` is the class by which a page finds it."""
+    import ipywidgets as widgets
+
+    made = widgets.IntSlider(
+        value=value,
+        min=low,
+        max=high,
+        description=label + (f" ({unit.strip()})" if unit.strip() else ""),
+        style={"description_width": "155px"},
+        layout=widgets.Layout(width="400px", max_width="100%"),
+    )
+    made.add_class(name)
+    return made
+
+
+def heading(text: str) -> "Widget":
+    """A small heading among controls."""
+    import ipywidgets as widgets
+
+    return widgets.HTML(f"<h4>{html.escape(text)}</h4>")
+
+
+def _wrapped(line: str) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(line, 110))

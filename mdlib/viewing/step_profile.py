@@ -1,0 +1,259 @@
+"""Where the time of a training step truly goes.
+
+    found = profile(ProfileConfig(data="data", size=224, batch_size=16), model, make_loaders)
+    print(found.table())          # milliseconds per step and phase, real beside cached batches, the queue
+    profile_figure(found)         # the same as bars, a matplotlib figure
+
+`model` and `make_loaders` are those of a Trainer. On the command line: python -m mdlib profile DATA.
+
+The steps are those of `Trainer.fit`, in a folder that is thrown away, with a clock around the functions that
+they call. A GPU computes behind the back of the program that feeds it, so the clock waits for the GPU at both
+ends of each phase; how long a step takes is measured without that.
+"""
+
+import contextlib
+import copy
+import io
+import json
+import queue
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from mdlib.training.config import TrainConfig
+from mdlib.training.stages import Stage
+from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
+from mdlib.training.trainer import Trainer
+from mdlib.viewing.curves import BLUE, ORANGE
+from mdlib.viewing.figures import INK
+
+OTHER = "other"
+QUEUED = ("forward", "losses", "backward", "optimizer")  # what a GPU computes behind the program's back
+ROUNDS = 3  # in which real and cached batches take turns: the speed of a shared machine drifts
+MODEL_S = 0.2  # the model of a queue takes this long
+
+
+@dataclass(frozen=True)
+class ProfileConfig(TrainConfig):
+    """Measures where the time of a training step goes; no weights are kept.
+
+    The other options are those of train; it is the first stage that is measured. Writes profile.json,
+    profile.md and profile.png to the folder RUN.
+    """
+
+    run: Path = Path("profile")
+    """Folder for the results."""
+    steps: int = 20
+    """Steps to measure of each kind: on real batches, on one that lies ready."""
+
+
+class Profile(NamedTuple):
+    """What a step costs, in seconds: medians over the steps.
+
+    `phases` are in the order of the step; what is not done in each step (the log) is spread over them.
+    `step_s` is a step as it is, `cached_s` one on a batch that lies ready. `blamed` is what timing line by
+    line says of a device with a queue where nobody waits for it, `true` where somebody does; where
+    `is_model`, they come from `queue_model`.
+    """
+
+    batch_size: int
+    device: str
+    phases: dict[str, float]
+    step_s: float
+    cached_s: float
+    blamed: dict[str, float]
+    true: dict[str, float]
+    is_model: bool
+
+    def table(self) -> str:
+        """Markdown tables and what they mean."""
+        whole = sum(self.phases.values())
+        rows = [f"| {name} | {1e3 * s:.1f} | {s / whole:.1%} |" for name, s in self.phases.items()]
+        real, cached = self.batch_size / self.step_s, self.batch_size / self.cached_s
+        lines = [
+            f"| {name} | {1e3 * s:.1f} | {1e3 * self.true[name]:.1f} |" for name, s in self.blamed.items()
+        ]
+        return "\n".join(
+            [
+                f"A step of {self.batch_size} samples on {self.device}: {1e3 * self.step_s:.1f} ms",
+                "",
+                "| phase | ms | share |",
+                "| --- | ---: | ---: |",
+                *rows,
+                "",
+                f"{real:.1f} samples/s; {cached:.1f} where the same batch lies ready in memory: "
+                f"{real / cached:.2f} of that.",
+                "",
+                QUEUE_MODEL_TEXT if self.is_model else QUEUE_TEXT,
+                "",
+                "| line | timed without waiting (ms) | timed with waiting (ms) |",
+                "| --- | ---: | ---: |",
+                *lines,
+                "",
+            ]
+        )
+
+
+QUEUE_TEXT = """\
+Waiting for the GPU at each border takes time itself: the phases add up to more than a step.
+
+A GPU has a queue: a line of the program only puts work into it and goes on. Timed line by line, the first
+line that needs a number, `loss.item()`, seems to cost what all the lines before it cost:"""
+QUEUE_MODEL_TEXT = """\
+On a CPU each line ends when its work is done, so the times above are true as they are. On a GPU a line only
+puts work into a queue and goes on; the first line that needs a number, `loss.item()`, waits for all of it and
+gets the blame. What follows is a MODEL of that, no measurement of this machine: the phases above wait in the
+queue of a thread, which sleeps as long as each of them takes (all scaled alike, to a fifth of a second)."""
+
+
+def profile(config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple]) -> Profile:
+    """Train copies of `model` for some steps of each kind; arguments are those of Trainer.
+
+    Raises KeyboardInterrupt where a signal asks to stop.
+    """
+    count = -(-config.steps // ROUNDS)
+    config = replace(
+        config, stages=config.stages.split(",")[0], steps=2 * ROUNDS * (BETWEEN + count), epochs=None,
+        minutes=None, checks=0, stop_checks=0, mirror=None,
+        schedule="constant" if config.schedule == "plateau" else config.schedule,
+    )  # fmt: skip
+    on_gpu = config.device != "cpu" and torch.cuda.is_available()
+
+    def measure(wait: Callable[[], None], **settings) -> dict[str, list]:
+        return _train(replace(config, **settings), copy.deepcopy(model), make_loaders, Laps(wait), count)
+
+    found = measure(_nothing)
+    timed = measure(torch.cuda.synchronize) if on_gpu else found
+    phases = {phase: _median(timed[REAL], phase) for phase in PHASES}
+    phases[READ] = statistics.mean(step[READ] for steps in timed.values() for step in steps)
+    phases[OTHER] = statistics.median(2 * step["step"] - sum(step.values()) for step in timed[REAL])
+    if on_gpu:
+        runs = [measure(wait, log_every=1)[REAL] for wait in (_nothing, torch.cuda.synchronize)]
+        lines = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
+    else:
+        lines = queue_model(phases)
+    threads = torch.get_num_threads()
+    cpu = f"the CPU ({threads} thread{'s' * (threads > 1)})"
+    device = torch.cuda.get_device_name() if on_gpu else cpu
+    steps = _median(found[REAL], "step"), _median(found[CACHED], "step")
+    return Profile(config.all_stages()[0].batch_size, device, phases, *steps, *lines, not on_gpu)
+
+
+def queue_model(phases: dict[str, float]) -> list[dict[str, float]]:
+    """Seconds per line as a clock sees them that waits for nobody, and one that waits for the device.
+
+    The device is a thread with a queue that sleeps as long as each phase of QUEUED takes.
+    """
+    work, found = queue.Queue(), []
+    scale = MODEL_S / sum(phases[line] for line in QUEUED)
+
+    def device() -> None:
+        while (seconds := work.get()) is not None:
+            time.sleep(seconds)
+            work.task_done()
+
+    threading.Thread(target=device, daemon=True).start()
+    for wait in (_nothing, work.join):
+        laps = Laps(wait)
+        laps.next_step(REAL)
+        for line in QUEUED:
+            laps.around(work.put, line)(scale * phases[line])
+        laps.around(work.join, READ)()
+        laps.next_step(None)
+        found.append({line: laps.steps[REAL][0][line] / scale for line in (*QUEUED, READ)})
+    work.put(None)
+    return found
+
+
+def profile_figure(found: Profile) -> Figure:
+    """Bars: the phases of a step; samples/s with real and with cached batches; who gets the blame."""
+    figure = Figure(figsize=(10, 4.6), dpi=110, facecolor="white", layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    whole = sum(found.phases.values())
+    ax = left.subplots()
+    _bars(
+        ax,
+        {name: 1e3 * s for name, s in found.phases.items()},
+        BLUE,
+        lambda ms: f"{ms:.1f} ms, {ms / 1e3 / whole:.0%}",
+    )
+    ax.set_title(f"a step of {found.batch_size} samples on {found.device}", fontsize=10, color=INK)
+    above, below = right.subplots(2, height_ratios=(1, 2.4))
+    rates = {
+        "from the data set": found.batch_size / found.step_s,
+        "batch lies ready": found.batch_size / found.cached_s,
+    }
+    _bars(above, rates, BLUE, "{:.1f}".format)
+    above.set_title("samples/s", fontsize=10, color=INK)
+    for shift, times, colour, label in (
+        (-0.2, found.blamed, ORANGE, "timed without waiting"),
+        (0.2, found.true, BLUE, "with waiting"),
+    ):
+        _bars(below, {name: 1e3 * s for name, s in times.items()}, colour, "{:.0f} ms".format, shift, label)
+    below.set_title(
+        "a MODEL of a device with a queue" if found.is_model else "the queue of the GPU",
+        fontsize=10,
+        color=INK,
+    )
+    below.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def write_profile(folder: str | Path, found: Profile, settings: Mapping) -> list[Path]:
+    """Write profile.json (with the `settings`), profile.md and profile.png to `folder`; their paths."""
+    paths = [Path(folder) / f"profile.{kind}" for kind in ("json", "md", "png")]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    content = found._asdict() | {"torch": torch.__version__, "settings": dict(settings)}
+    paths[0].write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    paths[1].write_text(found.table(), "utf-8")
+    profile_figure(found).savefig(paths[2])
+    return paths
+
+
+def _train(
+    config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple], laps: Laps, count: int
+) -> dict[str, list[dict[str, float]]]:
+    """The steps of one run, by kind."""
+
+    def loaders(stage: Stage) -> tuple:
+        train, check = make_loaders(stage)
+        return TimedLoader(train, laps, count), check
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        trainer = Trainer(replace(config, run=Path(folder) / "run"), model, loaders)
+        with clocks(trainer, laps):
+            fitted = trainer.fit()
+    if not fitted.finished:
+        raise KeyboardInterrupt("stopped")
+    return laps.steps
+
+
+def _median(steps: list[dict[str, float]], phase: str) -> float:
+    return statistics.median(step.get(phase, 0.0) for step in steps)
+
+
+def _bars(
+    ax, values: Mapping[str, float], colour: str, text: Callable[[float], str], shift=0.0, label=None
+) -> None:
+    """A horizontal bar per value, from above to below, with its number beside it."""
+    places = [i + shift for i in range(len(values))]
+    bars = ax.barh(places, values.values(), 0.36 if shift else 0.7, color=colour, label=label)
+    ax.bar_label(bars, [text(value) for value in values.values()], padding=4, fontsize=8.5, color=INK)
+    ax.set_yticks(range(len(values)), values, fontsize=9, color=INK)
+    ax.invert_yaxis() if not ax.yaxis_inverted() else None
+    ax.set_xlim(right=max(ax.get_xlim()[1], 1.3 * max(values.values())))
+    ax.set_xticks([])
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _nothing() -> None:
+    """A CPU has done a line's work when the line ends."""
