@@ -20,7 +20,7 @@ import common
 from equal import Terms, cell, over_seeds, value
 from variants import FULL, ROWS, build
 
-from mdlib.training.checkpoint import replace_file
+from mdlib.files import write_whole
 from mdlib.viewing.cost import count_macs
 
 
@@ -90,8 +90,8 @@ def main() -> None:
             table = markdown(found, terms)
             if args.json:
                 args.json.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(args.json, (json.dumps(found, indent=1) + "\n").encode())
-                replace_file(args.json.with_suffix(".md"), table.encode())
+                write_whole(args.json, (json.dumps(found, indent=1) + "\n").encode())
+                write_whole(args.json.with_suffix(".md"), table.encode())
     print(table, end="")
 
 

@@ -29,9 +29,9 @@ from training import Steps
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.evaluation.protocol import HEADLINE
+from mdlib.files import write_whole
 from mdlib.modeling.losses import PRESETS
 from mdlib.modeling.registry import create_model, model_names
-from mdlib.training.checkpoint import replace_file
 
 REFERENCE, LOSS = networks.REFERENCE, "mdnet"
 SAMPLES, TIME = "equal samples", "equal time"
@@ -44,7 +44,7 @@ def kept(file: Path, make: Callable[[], dict]) -> dict:
     """What `make` gave when it was called first."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, json.dumps(make(), indent=1).encode())
+        write_whole(file, json.dumps(make(), indent=1).encode())
     return json.loads(file.read_text())
 
 
@@ -181,8 +181,8 @@ def main() -> None:
 
     def write(found: dict) -> None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(args.json, (json.dumps(found, indent=1) + "\n").encode())
-        replace_file(args.json.with_suffix(".md"), markdown(found, columns).encode())
+        write_whole(args.json, (json.dumps(found, indent=1) + "\n").encode())
+        write_whole(args.json.with_suffix(".md"), markdown(found, columns).encode())
         figure(found, columns).savefig(args.json.with_suffix(".png"))
 
     Comparison(terms, args).run(write)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mdlib.creation.recipe import file_sha256
 from mdlib.creation.writing.manifest import NAME
+from mdlib.files import sha256_of
 
 if TYPE_CHECKING:
     from create import Config
@@ -81,7 +81,7 @@ def _pss_mb(pid: int) -> float:
 def _verify(out: Path, shards: list[dict]) -> None:
     """Every shard has its checksum, and `zipfile` reads one of them to the end."""
     for shard in shards:
-        if file_sha256(out / shard["name"]) != shard["sha256"]:
+        if sha256_of(out / shard["name"]) != shard["sha256"]:
             sys.exit(f"{shard['name']} is damaged")
     with zipfile.ZipFile(out / shards[0]["name"]) as archive:
         assert archive.testzip() is None

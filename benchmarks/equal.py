@@ -20,10 +20,10 @@ from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.evaluation.protocol import HEADLINE, evaluate
 from mdlib.evaluation.report import environment
+from mdlib.files import write_whole
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.registry import WEIGHTS_NAME
 from mdlib.run import Feed, open_feed
-from mdlib.training.checkpoint import replace_file
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
 
@@ -107,7 +107,7 @@ class Terms:
         model.load_state_dict(load_file(config.run / WEIGHTS_NAME))
         result = {"terms": terms, "parameters": sum(p.numel() for p in model.parameters())}
         result["measured"] = {name: self._measure(model, data, on) for name, data in self.datasets.items()}
-        replace_file(file, (json.dumps(result, indent=1) + "\n").encode())
+        write_whole(file, (json.dumps(result, indent=1) + "\n").encode())
         shutil.rmtree(config.run / "checkpoints", ignore_errors=True)  # up to 300 MB each
         return result
 

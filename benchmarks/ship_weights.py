@@ -48,11 +48,12 @@ from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.protocol import evaluate
 from mdlib.evaluation.report import format_table
+from mdlib.files import write_whole
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.networks.base import MaskDepthNet
 from mdlib.modeling.registry import create_model, load_model, save_model
 from mdlib.run import open_feed
-from mdlib.training.checkpoint import Checkpoints, read_files, replace_file
+from mdlib.training.checkpoint import Checkpoints, read_files
 from mdlib.training.config import TrainConfig
 from mdlib.training.state import part
 from mdlib.training.trainer import Trainer, new_model
@@ -184,16 +185,16 @@ def export(args: argparse.Namespace, config: TrainConfig, folders: dict[str, Pat
     model.eval()
     past = history(config.run)
     found = {name: measured(model, newest.state, folders[name], name, args) for name in (OFFICE, ROOMS)}
-    replace_file(results / "weights_training.jsonl", log(past))
+    write_whole(results / "weights_training.jsonl", log(past))
     about = model_card.facts(config, newest.state, found, past, args.steps)
     curve(past).savefig(results / "weights_training.png")
     card = model_card.card(about, found)
     with tempfile.TemporaryDirectory() as folder:
         model.load_state_dict(tensors, assign=True)  # in 16 bits where they were rounded to them
         saved = save_model(model, folder, about)
-        replace_file(weights / "mdnet.safetensors", (saved / "model.safetensors").read_bytes())
-        replace_file(weights / "mdnet.json", (saved / "config.json").read_bytes())
-    replace_file(weights / "mdnet.md", card.encode())
+        write_whole(weights / "mdnet.safetensors", (saved / "model.safetensors").read_bytes())
+        write_whole(weights / "mdnet.json", (saved / "config.json").read_bytes())
+    write_whole(weights / "mdnet.md", card.encode())
     print(card)
 
 
@@ -217,8 +218,8 @@ def measured(model: nn.Module, state: dict, data: Path, name: str, args: argpars
         return before
     few = {"pairs": args.pairs, "slow_pairs": -(-args.pairs // 4)} if args.pairs else {}
     found = evaluate(model, open_stored_or_live(data), progress=True, **few) | {"weights": weights}
-    replace_file(file, (json.dumps(found, indent=1) + "\n").encode())
-    replace_file(file.with_suffix(".md"), format_table(found).encode())
+    write_whole(file, (json.dumps(found, indent=1) + "\n").encode())
+    write_whole(file.with_suffix(".md"), format_table(found).encode())
     return found
 
 

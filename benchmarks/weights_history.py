@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from mdlib.creation.live import open_stored_or_live
-from mdlib.training.checkpoint import replace_file
+from mdlib.files import write_whole
 from mdlib.viewing.figures import INK
 
 NAME = "start.json"
@@ -91,7 +91,7 @@ def remember_start(run: Path, starts: Sequence[Path]) -> None:
             weights = start.resolve()
             shutil.copy(weights.with_suffix(".json"), run / f"start{number}.json")
             shutil.copy(weights.parents[2] / LOG, run / f"start{number}.jsonl")
-    replace_file(run / NAME, json.dumps([str(path.resolve()) for path in starts]).encode())
+    write_whole(run / NAME, json.dumps([str(path.resolve()) for path in starts]).encode())
 
 
 def is_packaged(start: Path) -> bool:

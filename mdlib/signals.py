@@ -1,7 +1,11 @@
-"""Being asked to stop without being torn out of a step."""
+"""Being asked to stop: without being torn out of a step, and without leaving worker processes behind."""
 
+import multiprocessing
+import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -35,3 +39,26 @@ class StopRequest:
     def _asked(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
         self.__exit__()
+
+
+@contextmanager
+def held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Inside, these signals wait, also for processes that begin inside. On Windows nothing is held back."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """Let this worker process end when its parent is gone; it would wait for its next task for ever."""
+    threading.Thread(target=_outlive_no_parent, daemon=True).start()
+
+
+def _outlive_no_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from mdlib import __version__
 from mdlib.creation.depth.teacher import DEFAULT, locate
-from mdlib.creation.recipe import file_sha256
 from mdlib.creation.sources.pictures import folder_pictures
+from mdlib.files import sha256_of
 
 FORMAT = 1
 ENCODINGS = ("exact", "fast")
@@ -192,4 +192,4 @@ def make_recipe(config: CreateConfig) -> dict:
 
 
 def _file(path: Path) -> dict:
-    return {"name": path.name, "sha256": file_sha256(path)}
+    return {"name": path.name, "sha256": sha256_of(path)}

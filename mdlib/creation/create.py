@@ -27,9 +27,10 @@ from mdlib.creation.sources.pictures import (
     prop_cutout,
     room_background,
 )
-from mdlib.creation.workers import executor_of, give_back_memory, remove_stale, run_all
+from mdlib.creation.workers import executor_of, give_back_memory, run_all
 from mdlib.creation.writing import card, manifest, shard
 from mdlib.creation.writing.manifest import readable
+from mdlib.files import remove_stale, write_json
 from mdlib.loading.splits import group_duplicates
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -93,7 +94,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
-    recipe.write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
+    write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
     (out / card.NAME).unlink(missing_ok=True)  # of the recipe alone, where that was made first
 
 

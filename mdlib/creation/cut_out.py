@@ -16,8 +16,8 @@ from PIL import Image
 from torch import nn
 from tqdm.auto import tqdm
 
-from mdlib.creation.recipe import write_file
 from mdlib.creation.sources.pictures import folder_pictures
+from mdlib.files import write_whole
 from mdlib.loading import codec
 
 CLASSES = (
@@ -76,7 +76,7 @@ def cut_out(config: CutoutConfig, progress: bool = True) -> tuple[list[Path], li
         buffer = io.BytesIO()
         Image.fromarray(rgba).save(buffer, "PNG")
         written.append(config.out / f"{photo.stem}.png")
-        write_file(written[-1], buffer.getvalue())
+        write_whole(written[-1], buffer.getvalue())
     return written, without
 
 

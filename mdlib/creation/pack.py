@@ -19,9 +19,10 @@ from mdlib import __version__
 from mdlib.creation import recipe
 from mdlib.creation.config import FORMAT
 from mdlib.creation.placing.draw import Placements
-from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.creation.workers import executor_of, run_all
 from mdlib.creation.writing import card, manifest, shard
 from mdlib.creation.writing.statistics import Statistics, combine
+from mdlib.files import remove_stale, sha256_of, write_json
 from mdlib.loading import codec
 from mdlib.loading.foreign.layout import Layout, read_layout
 from mdlib.loading.store import Store
@@ -77,7 +78,7 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
             facts = _make(config, store, executor, 1 << 30, progress)
     finally:
         remove_stale(out)
-    recipe.write_json(out / manifest.NAME, _description(store, facts, out))
+    write_json(out / manifest.NAME, _description(store, facts, out))
     card.write_if_missing(out)
     return out
 
@@ -216,7 +217,7 @@ def _description(store: Store, facts: list[dict], out: Path) -> dict:
         "depth": depth,
         "counts": {"samples": len(store.bg), "backgrounds": len(backgrounds), "cutouts": len(names)},
         "statistics": combine([fact["statistics"] for fact in facts]),
-        "recipe_sha256": recipe.file_sha256(out / recipe.NAME),
+        "recipe_sha256": sha256_of(out / recipe.NAME),
         "backgrounds": backgrounds,
         "cutouts": [{"id": f"{i:0{fg_digits}d}", "name": name, "group": i} for i, name in enumerate(names)],
         "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],

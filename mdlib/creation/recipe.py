@@ -4,25 +4,13 @@
 that a folder never mixes samples of two recipes.
 """
 
-import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 
-from mdlib.loading.zip_writer import sync
+from mdlib.files import sha256_of, write_json
 
 NAME = "recipe.json"
 _MAX_LISTED = 5
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read(folder: Path) -> dict:
@@ -32,7 +20,7 @@ def read(folder: Path) -> dict:
 
 def comment(folder: Path) -> bytes:
     """The comment of every archive made from the recipe in `folder`."""
-    return f"mdlib recipe sha256 {file_sha256(folder / NAME)}".encode()
+    return f"mdlib recipe sha256 {sha256_of(folder / NAME)}".encode()
 
 
 def begin(folder: Path, recipe: dict) -> None:
@@ -60,22 +48,6 @@ def begin(folder: Path, recipe: dict) -> None:
             f"{folder} was begun with another recipe: {'; '.join(differences)}. "
             f"Give another folder, or the same options and pictures to go on."
         )
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file so that it is whole or not there."""
-    write_file(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_bytes(data)
-        sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _differences(there: dict, asked: dict) -> list[str]:

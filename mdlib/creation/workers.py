@@ -3,22 +3,17 @@
 import ctypes
 import multiprocessing
 import os
-import re
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
-from pathlib import Path
 
 import torch
 
-from mdlib.loading.workers import held_back
+from mdlib.signals import end_with_parent, held_back
 
-_TEMPORARY = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<pid>\d+)-[0-9a-f]+\.tmp")  # as ShardWriter names them
 _stop: Event | None = None  # of this process, where it is a worker
 
 
@@ -124,32 +119,6 @@ def run_all(executor: Executor, tasks: Iterable[tuple], at_once: int) -> Iterato
             future.cancel()
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove what killed processes of this machine left half-written in `folder`."""
-    if os.name != "posix":
-        return
-    for path in folder.glob(".*.tmp"):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and match["host"] == socket.gethostname() and not _is_running(int(match["pid"])):
-            path.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # the number was used before: this process is not writing yet
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:  # gone by now, or not Linux
-        return True
-    return state not in "ZX"  # dead, but not yet collected by the process that inherited it
-
-
 def stop_if_asked() -> None:
     """For long tasks: raises Stopped when the creation that this worker belongs to has come to an end."""
     if _stop is not None and _stop.is_set():
@@ -159,11 +128,5 @@ def stop_if_asked() -> None:
 def _begin_worker(stop: Event, begin: Event) -> None:
     global _stop
     _stop = stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     begin.wait()  # idle from here on: see _start
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +18,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from mdlib.files import need_space, sync
 from mdlib.loading.zip_directory import read_index
-from mdlib.loading.zip_writer import sync
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _CHUNK_BYTES = 4 << 20
@@ -167,16 +166,6 @@ def _open_locked(path: Path) -> int:
         if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
             return fd
         os.close(fd)  # who held it has removed it
-
-
-def need_space(folder: Path, missing: int, what: str) -> None:
-    """OSError where the disk of `folder` has no room for `missing` more bytes of `what`."""
-    free = shutil.disk_usage(folder).free
-    if missing > free:
-        raise OSError(
-            f"{what} needs {missing:,} more bytes, but {folder} has {free:,} free: free some space, or give "
-            f"a folder on another disk"
-        )
 
 
 def verify(path: Path, what: str, sha256: str | None, size: int | None, joined: bool = False) -> None:

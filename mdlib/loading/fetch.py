@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tqdm.auto import tqdm
 
+from mdlib.files import need_space
 from mdlib.loading import web
-from mdlib.loading.arrival import DroppedError, Part, need_space, verify
+from mdlib.loading.arrival import DroppedError, Part, verify
 
 _CHUNK_BYTES = 1 << 20
 _LONGEST_WAIT_S = 60.0

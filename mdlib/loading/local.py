@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from mdlib.loading.arrival import Part, need_space
+from mdlib.files import need_space
+from mdlib.loading.arrival import Part
 
 DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
 MOUNTS = Path("/proc/mounts")  # the mounted file systems, see proc(5)

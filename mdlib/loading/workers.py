@@ -5,13 +5,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from mdlib.loading.dataset import SceneDataset
+from mdlib.signals import held_back
 
 # A terminal (Ctrl-C) or a batch system sends these to all processes of a program at once. The parent may
 # want to finish what it does, and needs its workers for that.
@@ -52,19 +52,6 @@ class _WholeBatches(torch.utils.data.Dataset):
 
 def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return batch
-
-
-@contextmanager
-def held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """Inside, these signals wait, also for processes that begin inside. On Windows nothing is held back."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _obey_the_parent_alone(worker: int) -> None:

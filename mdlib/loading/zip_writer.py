@@ -6,11 +6,11 @@ keeps an object of each member. Format: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3
 
 import contextlib
 import os
-import secrets
-import socket
 import struct
 import zlib
 from pathlib import Path
+
+from mdlib.files import sync, temporary_path
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -38,8 +38,7 @@ class ShardWriter:
         self.path, self.comment = Path(path), comment
 
     def __enter__(self) -> "ShardWriter":
-        unique = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._temporary = self.path.with_name(f".{self.path.name}.{unique}.tmp")
+        self._temporary = temporary_path(self.path)
         self._stream = open(self._temporary, "wb", buffering=_BUFFER)  # noqa: SIM115 (closed in __exit__)
         self._directory: list[bytes] = []
         self._offset = 0
@@ -95,12 +94,3 @@ class ShardWriter:
         with contextlib.suppress(OSError):  # of bytes still waiting; the file is closed nevertheless
             self._stream.close()
         self._temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Have the file or folder at `path` written to the disk before going on."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -11,12 +11,13 @@ import difflib
 import importlib
 import inspect
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+
+from mdlib.files import write_whole
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -85,20 +86,8 @@ def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | Non
     # The weights last: where they are, the model is complete. Not by `save_file`, whose files nobody but
     # their owner may read.
     for name, data in ((CONFIG_NAME, text.encode()), (WEIGHTS_NAME, save(tensors))):
-        _replace(folder / name, data)
+        write_whole(folder / name, data)
     return folder
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def packaged_weights() -> dict[str, Path]:

@@ -10,7 +10,6 @@ A checkpoint is written under a temporary name, synced to the disk, read back, a
 taken only if every checksum fits. Nothing in it is code: tensors and JSON.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -24,6 +23,8 @@ from typing import Any, NamedTuple
 
 import safetensors.torch
 from torch import Tensor
+
+from mdlib.files import sync, write_synced
 
 FORMAT = "mdlib checkpoint 1"
 TENSORS, STATE, METRICS, MANIFEST = "state.safetensors", "state.json", "metrics.jsonl", "manifest.json"
@@ -105,11 +106,11 @@ class Checkpoints:
             temporary.mkdir()
             for file, data in contents.items():
                 write_synced(temporary / file, data)
-            sync_folder(temporary)
+            sync(temporary)
             if path.exists():  # rejected, or saved before the run went back to an older one
                 path.rename(self._free_name(path)) if path in self.rejected else self._remove(path)
             temporary.rename(path)
-            sync_folder(self.folder)
+            sync(self.folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -169,42 +170,6 @@ def read(folder: Path) -> Checkpoint:
     if state["step"] != step_of(folder):
         raise ValueError(f"it is of step {state['step']}, not of the step in its name")
     return Checkpoint(folder, safetensors.torch.load(contents[TENSORS]), state, contents[METRICS])
-
-
-def write_synced(path: Path, data: bytes | bytearray) -> None:
-    """Write a file, wait until the disk has it, and read it back; raises OSError where it is another."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        if hasattr(os, "posix_fadvise"):  # forget it, so that reading it asks the disk
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if path.read_bytes() != data:
-        raise OSError(f"{path} is not on the disk as it was written: is the disk failing?")
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content is there."""
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        write_synced(temporary, data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in `folder`, where the system can do that."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:  # network drives have no such thing for folders
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-                raise
-        finally:
-            os.close(descriptor)
 
 
 def _sha256(data: bytes | bytearray) -> str:

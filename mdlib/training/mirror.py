@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from mdlib.files import write_whole
 from mdlib.modeling.registry import CONFIG_NAME, WEIGHTS_NAME
 from mdlib.training.checkpoint import (
     MANIFEST,
@@ -22,7 +23,6 @@ from mdlib.training.checkpoint import (
     Checkpoint,
     Checkpoints,
     read_files,
-    replace_file,
     step_of,
 )
 from mdlib.training.run_folder import Records
@@ -147,7 +147,7 @@ class Mirror:
             digest = self._digest(name)
             if digest and digest != self._safe.get(name):
                 data = (self.run / name).read_bytes()
-                replace_file(self.folder / name, data)
+                write_whole(self.folder / name, data)
                 self._safe[name] = hashlib.sha256(data).digest()
         self._forget_what_is_gone()
         if self.trouble:
@@ -228,7 +228,7 @@ class Mirror:
     def _record(self) -> None:
         content = {"mirror": str(self.folder), "read_back": sorted(self._safe), "trouble": self.trouble}
         with suppress(OSError):  # a full disk here: the next time
-            replace_file(self.run / RECORD_NAME, json.dumps(content, indent=1).encode())
+            write_whole(self.run / RECORD_NAME, json.dumps(content, indent=1).encode())
 
 
 def _mount_point(folder: Path) -> Path:

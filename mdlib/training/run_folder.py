@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from mdlib.training.checkpoint import replace_file
+from mdlib.files import write_whole
 from mdlib.training.sample_sheet import Shown, draw_sheet
 from mdlib.training.tensorboard_log import Board
 
@@ -64,8 +64,8 @@ class Records:
         halves = (*folder.glob(".*.tmp"), *self.samples_path.glob(".*.tmp"), *folder.glob("*.part"))
         for leftover in halves:  # of a process that was killed
             leftover.unlink(missing_ok=True)
-        replace_file(self.config_path, json.dumps(config, indent=2).encode())
-        replace_file(self.metrics_path, metrics)
+        write_whole(self.config_path, json.dumps(config, indent=2).encode())
+        write_whole(self.metrics_path, metrics)
         self.metrics = metrics
         rows = [json.loads(line) for line in metrics.splitlines()]
         self.samples_path.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ class Records:
         self.metrics += line
         try:
             if self._behind:
-                replace_file(self.metrics_path, self.metrics)
+                write_whole(self.metrics_path, self.metrics)
             else:
                 with open(self.metrics_path, "ab") as file:
                     file.write(line)
@@ -98,7 +98,7 @@ class Records:
         """Draw the samples of a check. Its row comes after it, so that a row of scores has its sheet."""
         sheet, png = draw_sheet(shown, f"step {step:,}"), io.BytesIO()
         sheet.save(png, "png", compress_level=1)  # a third of the time of the default, a fifth more bytes
-        self._try(replace_file, self._sheet_path(step), png.getvalue())
+        self._try(write_whole, self._sheet_path(step), png.getvalue())
         if self.board:
             self._try(self.board.add_sheet, step, sheet)
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from mdlib.creation.create import CreateConfig, check_space, create
 from mdlib.creation.live import live_dataset
-from mdlib.creation.workers import executor_of, remove_stale, run_all
+from mdlib.creation.workers import executor_of, run_all
 from mdlib.creation.writing.shard import Workshop, shard_name
 from mdlib.creation.writing.statistics import Statistics, combine
 from mdlib.loading import codec
@@ -278,20 +278,6 @@ def test_workers_of_a_script_without_a_guard_are_explained(tmp_path):
     done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
     assert done.returncode == 1
     assert 'belongs under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
-
-
-def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path):
-    import socket
-
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    ours = tmp_path / f".shard-00000.zip.{socket.gethostname()}-{dead.pid}-0a1b.tmp"
-    alive = tmp_path / f".shard-00001.zip.{socket.gethostname()}-{os.getppid()}-0a1b.tmp"
-    elsewhere = tmp_path / f".shard-00002.zip.another-host-{dead.pid}-0a1b.tmp"
-    for path in (ours, alive, elsewhere):
-        path.write_bytes(b"half")
-    remove_stale(tmp_path)
-    assert not ours.exists() and alive.exists() and elsewhere.exists()
 
 
 def test_another_recipe_in_the_same_folder_is_an_error_that_says_what_differs(small, pictures, tmp_path):

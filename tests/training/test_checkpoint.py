@@ -14,7 +14,6 @@ from mdlib.training.checkpoint import (
     UNREADABLE,
     Checkpoints,
     read,
-    replace_file,
 )
 from mdlib.training.file_image import file_image
 
@@ -241,11 +240,3 @@ def test_what_a_killed_process_left_is_removed_by_the_next(checkpoints):
     assert checkpoints.latest().state["step"] == 1
     save(checkpoints, 3)
     assert not left.exists()
-
-
-def test_replace_file_replaces_or_leaves(tmp_path):
-    path = tmp_path / "a.json"
-    replace_file(path, b"one")
-    replace_file(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

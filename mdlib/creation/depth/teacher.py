@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mdlib.creation.recipe import file_sha256
+from mdlib.files import sha256_of
 
 DEFAULT = "depth-anything/Depth-Anything-V2-Small-hf"
 BATCH = 8  # pictures; always the same ones together, so that rounding is the same in every run
@@ -34,7 +34,7 @@ class Source(NamedTuple):
 
     def sha256(self) -> str:
         """One checksum of configuration and weights: another teacher has another."""
-        lines = [f"{path.name} {file_sha256(path)}" for path in _files(self.folder)]
+        lines = [f"{path.name} {sha256_of(path)}" for path in _files(self.folder)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

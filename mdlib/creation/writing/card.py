@@ -16,6 +16,7 @@ from mdlib.creation.live import open_stored_or_live
 from mdlib.creation.writing import manifest
 from mdlib.creation.writing.shard import STATISTICS
 from mdlib.creation.writing.statistics import depth_histogram
+from mdlib.files import sha256_of, write_whole
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import SceneDataset
 
@@ -84,11 +85,11 @@ def write(path: Path) -> Path:
     from mdlib.creation.writing import card_figures
 
     facts = collect(path)
-    recipe.write_file(path / SAMPLES, card_figures.sample_sheet(facts.data))
+    write_whole(path / SAMPLES, card_figures.sample_sheet(facts.data))
     if facts.coverage is not None:
         drawn = card_figures.distributions(facts.coverage, facts.depth, facts.metric)
-        recipe.write_file(path / DISTRIBUTIONS, drawn)
-    recipe.write_file(path / NAME, _card(facts).encode())  # last: where it is, the pictures are
+        write_whole(path / DISTRIBUTIONS, drawn)
+    write_whole(path / NAME, _card(facts).encode())  # last: where it is, the pictures are
     return path / NAME
 
 
@@ -235,7 +236,7 @@ def _compare(path: Path, shards: list[dict]) -> None:
     problems = []
     for shard in shards:
         file = path / shard["name"]
-        if recipe.file_sha256(file) != shard["sha256"]:
+        if sha256_of(file) != shard["sha256"]:
             members = Archive(file).check()
             problems.append(f"{file} was changed or is damaged{': ' + members[0] if members else ''}")
     if problems:

@@ -10,6 +10,7 @@ from mdlib.creation.depth import relative
 from mdlib.creation.sources import stored
 from mdlib.creation.writing.shard import SUFFIX, id_digits
 from mdlib.creation.writing.statistics import combine
+from mdlib.files import sha256_of
 from mdlib.loading import codec
 
 NAME = "dataset.json"
@@ -25,7 +26,7 @@ def is_complete(folder: Path, recipe_only: bool = False) -> bool:
         sizes = {shard["name"]: shard["bytes"] for shard in content["shards"]}
         if "sources" in content:
             sizes[content["sources"]["name"]] = content["sources"]["bytes"]
-        same = content["recipe_sha256"] == recipe.file_sha256(folder / recipe.NAME)
+        same = content["recipe_sha256"] == sha256_of(folder / recipe.NAME)
         enough = recipe_only or not content.get("recipe_only")
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -66,7 +67,7 @@ def describe(config: CreateConfig, sources: stored.KeptSources, facts: list[dict
     depth = _depth(config, sources.teacher, error) if made else {"kind": "none"}
     per_pair = facts[0]["samples"] // len(sources.cutouts)
     digits = id_digits(len(sources.backgrounds), len(sources.cutouts), per_pair)
-    recipe_sha256, sources_sha256 = (recipe.file_sha256(folder / name) for name in (recipe.NAME, stored.NAME))
+    recipe_sha256, sources_sha256 = (sha256_of(folder / name) for name in (recipe.NAME, stored.NAME))
     stored_id = hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest()
     return {
         "format": FORMAT,

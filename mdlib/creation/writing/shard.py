@@ -26,6 +26,7 @@ from mdlib.creation.sources import stored
 from mdlib.creation.sources.pictures import Background, Cutout
 from mdlib.creation.workers import give_back_memory, stop_if_asked
 from mdlib.creation.writing.statistics import Statistics
+from mdlib.files import sha256_of
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.format import first_objects, read_objects
@@ -212,6 +213,6 @@ def _facts(path: Path, comment: bytes) -> dict:
         "name": path.name,
         "samples": len(first_objects(read_objects(archive, 0))["sample"]),
         "bytes": path.stat().st_size,
-        "sha256": recipe.file_sha256(path),
+        "sha256": sha256_of(path),
         "statistics": table,
     }
