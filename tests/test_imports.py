@@ -1,36 +1,58 @@
-"""Imports point one way, and heavy libraries are loaded only where they are used."""
+"""The structure of the package: imports point one way, floors are few, folders and modules are small.
+
+`python tests/test_imports.py` prints what the tests hold: floors, circles, folders, the largest modules.
+Heavy libraries are loaded only where they are used.
+"""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
+from enum import IntEnum
+from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+BELOW = (
+    "files", "colours", "colab", "rooms", "loading", "modeling", "creation", "evaluation", "training",
+)  # fmt: skip
+# What each room of mdlib may import of the others, at module level, inside functions or for annotations.
 MAY_IMPORT = {
-    "loading": set(),
-    "modeling": set(),
-    "creation": {"loading"},
-    "evaluation": {"loading", "modeling"},
-    "training": {"modeling", "evaluation"},
-    "viewing": {"loading", "creation", "modeling", "evaluation", "training", "colab"},
+    "files": set(),
+    "signals": set(),
+    "colours": set(),
     "colab": set(),
     "assets": set(),
-}
-SEES_ALL = {"__init__", "__main__"}
+    "rooms": set(),
+    "loading": {"files", "signals"},
+    "modeling": {"files"},
+    "creation": {"files", "signals", "rooms", "loading"},
+    "evaluation": {"files", "loading", "modeling"},
+    "training": {"files", "signals", "colours", "modeling", "evaluation"},
+    "run": {"loading", "modeling", "creation", "training"},
+    "viewing": {*BELOW, "run"},
+    "lessons": {*BELOW, "run", "viewing"},
+    "cli": {"training"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}  # fmt: skip
+MOST_FLOORS, MOST_LATE_IMPORTS, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LINES = 9, 40, 145, 16, 300
+MOST_LINES_IN_ALL = 21_300
 
 # Slow to import, optional, or absent on Colab.
 LATE = [
     "ipywidgets", "google.colab", "transformers", "onnx", "onnxruntime", "dask", "distributed", "gdown",
     "kornia", "torchsummary", "torchviz", "torchmetrics", "tensorboard", "IPython", "tyro",
 ]  # fmt: skip
-LATE_OUTSIDE_VIEWING = ["matplotlib"]
+DRAWS = ("mdlib.viewing", "mdlib.lessons")  # may load matplotlib
 
 
-def modules(repository: Path) -> list[str]:
-    paths = sorted((repository / "mdlib").rglob("*.py"))
-    names = [".".join(path.relative_to(repository).with_suffix("").parts) for path in paths]
-    return [name.removesuffix(".__init__") for name in names]
+def name_of(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def room_of(module: str) -> str:
@@ -38,48 +60,174 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def imported_modules(path: Path, module: str) -> set[str]:
-    """Every module that the file imports anywhere, also inside functions."""
+class When(IntEnum):
+    """When an import is carried out: with the module, when a function is called, or never."""
+
+    AT_ONCE, IN_A_FUNCTION, FOR_ANNOTATIONS = range(3)
+
+
+def imports(path: Path, module: str) -> list[tuple[str, When]]:
+    """Every name that the file imports, such as mdlib.loading.codec.decode, and when."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+    found: list[tuple[str, When]] = []
+
+    def look(node: ast.AST, when: When) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            when = When.FOR_ANNOTATIONS
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            when = max(when, When.IN_A_FUNCTION)
+        elif isinstance(node, ast.Import):
+            found.extend((alias.name, when) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            found.extend((f"{base}.{alias.name}", when) for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            look(child, when)
+
+    look(ast.parse(path.read_text("utf-8")), When.AT_ONCE)
     return found
 
 
-def test_imports_point_one_way(repository):
+@cache
+def graph(folder: str) -> dict[str, dict[str, When]]:
+    """module -> {module of the same folder that it imports: when, the earliest of them}."""
+    files = {name_of(path, REPOSITORY): path for path in sorted((REPOSITORY / folder).rglob("*.py"))}
+    # A script of benchmarks may name another by its last name, for it is run with its folder on the path.
+    known = {module.rpartition(".")[2]: module for module in files} if folder == "benchmarks" else {}
+    known |= {module: module for module in files}
+    known |= {f"mdlib.{name}": home for name, home in public_homes().items() if home in files}
+    arrows: dict[str, dict[str, When]] = {module: {} for module in files}
+    for module, path in files.items():
+        for name, when in imports(path, module):
+            target = known.get(name) or known.get(name.rpartition(".")[0])
+            if target and target not in (module, "mdlib"):
+                arrows[module][target] = min(when, arrows[module].get(target, when))
+    return arrows
+
+
+def public_homes() -> dict[str, str]:
+    """The names that `import mdlib` loads on first use, and the module of each."""
+    import mdlib
+
+    return mdlib._HOMES
+
+
+def circles(arrows: dict[str, dict[str, When]]) -> list[str]:
+    """What is left when modules are taken away that import nothing left, or that nothing left imports."""
+    left = {module: set(targets) for module, targets in arrows.items()}
+    while True:
+        used = set().union(*left.values())
+        ends = [module for module, targets in left.items() if not targets & set(left) or module not in used]
+        if not ends:
+            return sorted(left)
+        for module in ends:
+            del left[module]
+
+
+def floors(arrows: dict[str, dict[str, When]]) -> dict[str, int]:
+    """1 for a module that imports no other with itself, else one above the highest that it imports."""
+
+    @cache
+    def floor(module: str) -> int:
+        below = [floor(target) for target, when in arrows[module].items() if when == When.AT_ONCE]
+        return 1 + max(below, default=0)
+
+    return {module: floor(module) for module in arrows}
+
+
+def late_imports() -> list[str]:
+    """The statements inside functions that import of mdlib: "module:line"."""
+    found, functions = set(), (ast.FunctionDef, ast.AsyncFunctionDef)
+    for path in sorted((REPOSITORY / "mdlib").rglob("*.py")):
+        inside = (f for f in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(f, functions))
+        for node in (node for function in inside for node in ast.walk(function)):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("mdlib."):
+                found.add(f"{name_of(path, REPOSITORY)}:{node.lineno}")
+    return sorted(found)
+
+
+def sizes() -> dict[str, int]:
+    """Lines of each module of mdlib that is not empty."""
+    paths = sorted((REPOSITORY / "mdlib").rglob("*.py"))
+    lines = {name_of(path, REPOSITORY): len(path.read_text("utf-8").splitlines()) for path in paths}
+    return {module: count for module, count in lines.items() if count}
+
+
+def folder_sizes() -> Counter:
+    """Modules directly in each folder of mdlib, without its __init__."""
+    paths = (REPOSITORY / "mdlib").rglob("*.py")
+    return Counter(str(path.parent.relative_to(REPOSITORY)) for path in paths if path.name != "__init__.py")
+
+
+def test_imports_point_one_way():
     wrong = []
-    for path in sorted((repository / "mdlib").rglob("*.py")):
-        module = ".".join(path.relative_to(repository).with_suffix("").parts).removesuffix(".__init__")
+    for module, targets in graph("mdlib").items():
         room = room_of(module)
-        if room in SEES_ALL:
-            continue
-        for name in imported_modules(path, module):
-            if name.split(".")[0] == "mdlib" and name not in ("mdlib", "mdlib.__version__"):
-                other = room_of(name)
-                if other != room and other not in MAY_IMPORT[room]:
-                    wrong.append(f"{module} imports {name}")
+        for target in targets:
+            other = room_of(target)
+            if other != room and other not in MAY_IMPORT[room]:
+                wrong.append(f"{module} imports {target}")
     assert not wrong
+
+
+def test_there_is_no_circle():
+    assert circles(graph("mdlib")) == []
+    assert circles(graph("benchmarks")) == []
+
+
+def test_floors_are_few():
+    highest = max(floors(graph("mdlib")).items(), key=lambda item: item[1])
+    assert highest[1] <= MOST_FLOORS, highest
+
+
+def test_few_imports_are_inside_functions():
+    assert len(late_imports()) <= MOST_LATE_IMPORTS, late_imports()
+
+
+def test_nothing_leaves_rooms_and_nobody_imports_lessons_or_the_command_line():
+    rooms = {name for name, _ in all_imports("rooms") if name.split(".")[0] == "mdlib"}
+    assert {room_of(name) for name in rooms} == {"rooms"}
+    arrows = graph("mdlib")
+    users = {m for m, targets in arrows.items() if {"lessons", "cli"} & {room_of(t) for t in targets}}
+    assert {room_of(module) for module in users} <= {"lessons", "__main__"}
+
+
+def all_imports(room: str) -> list[tuple[str, When]]:
+    paths = sorted((REPOSITORY / "mdlib" / room).rglob("*.py"))
+    return [found for path in paths for found in imports(path, name_of(path, REPOSITORY))]
+
+
+def test_modules_and_folders_are_small():
+    lines = sizes()
+    assert len(lines) <= MOST_MODULES
+    assert sum(lines.values()) <= MOST_LINES_IN_ALL
+    assert [module for module, count in lines.items() if count > MOST_LINES] == []
+    assert [folder for folder, count in folder_sizes().items() if count > MOST_IN_A_FOLDER] == []
 
 
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("import mdlib.loading.codec", "mdlib.loading.codec"),
-        ("from mdlib import loading", "mdlib.loading"),
-        ("from ..loading import codec", "mdlib.loading.codec"),
-        ("def f():\n    from mdlib.loading.codec import decode", "mdlib.loading.codec"),
+        ("import mdlib.loading.codec", ("mdlib.loading.codec", When.AT_ONCE)),
+        ("from mdlib import loading", ("mdlib.loading", When.AT_ONCE)),
+        ("from ..loading import codec", ("mdlib.loading.codec", When.AT_ONCE)),
+        (
+            "def f():\n    from mdlib.loading.codec import decode",
+            ("mdlib.loading.codec.decode", When.IN_A_FUNCTION),
+        ),
     ],
 )
 def test_every_way_to_import_is_seen(tmp_path, line, found):
     path = tmp_path / "losses.py"
     path.write_text(line)
-    assert found in imported_modules(path, "mdlib.modeling.losses")
+    assert found in imports(path, "mdlib.modeling.losses")
+
+
+def test_circles_and_floors_of_a_known_graph():
+    now, late = When.AT_ONCE, When.IN_A_FUNCTION
+    arrows = {"a": {"b": now}, "b": {"c": late}, "c": {}, "d": {"e": now}, "e": {"d": late}}
+    assert circles(arrows) == ["d", "e"]
+    assert floors(arrows) == {"a": 2, "b": 1, "c": 1, "d": 2, "e": 1}
 
 
 def test_import_mdlib_is_light():
@@ -88,17 +236,17 @@ def test_import_mdlib_is_light():
     assert done.stdout.split()[1:] == ["False", "False"]
 
 
-def test_heavy_libraries_are_loaded_where_they_are_used(repository):
+def test_heavy_libraries_are_loaded_where_they_are_used():
     """In one process, room by room, so that the first module that loads a library is the one named."""
-    names = [name for name in modules(repository) if name not in ("mdlib.__main__", "mdlib.options")]
-    names.sort(key=lambda name: room_of(name) == "viewing")  # viewing last: it may draw
+    names = [name for name in graph("mdlib") if name not in ("mdlib.__main__", "mdlib.cli")]
+    names.sort(key=lambda name: name.startswith(DRAWS))  # last: they may draw
     code = f"""
 import sys
 from importlib import import_module
 seen = set()
 for name in {names}:
     import_module(name)
-    late = {LATE} + ([] if name.startswith("mdlib.viewing") else {LATE_OUTSIDE_VIEWING})
+    late = {LATE} + ([] if name.startswith({DRAWS}) else ["matplotlib"])
     for library in late:
         if library in sys.modules and library not in seen:
             seen.add(library)
@@ -123,3 +271,38 @@ def test_folders_have_an_empty_init(repository):
     inits = [path for path in (repository / "mdlib").rglob("__init__.py") if path.parent.name != "mdlib"]
     assert inits
     assert [path for path in [*inits, repository / "assets/__init__.py"] if path.read_bytes()] == []
+
+
+def report() -> str:
+    """The structure in words, from the top floor down."""
+    arrows, lines = graph("mdlib"), sizes()
+    floor_of = floors(arrows)
+    text = [f"{len(lines)} modules, {sum(lines.values()):,} lines, {max(floor_of.values())} floors"]
+    for floor in range(max(floor_of.values()), 0, -1):
+        there = Counter(room_of(module) for module in lines if floor_of[module] == floor)
+        text.append(
+            f"floor {floor}: " + ", ".join(f"{room} {count}" for room, count in sorted(there.items()))
+        )
+    text.append(
+        f"circles: {circles(arrows) or 'none'}; in benchmarks: {circles(graph('benchmarks')) or 'none'}"
+    )
+    text.append(f"imports inside functions: {len(late_imports())}")
+    by_room = Counter()
+    for module, count in lines.items():
+        by_room[room_of(module)] += count
+    text += [f"{room:12}{count:7,} lines" for room, count in sorted(by_room.items())]
+    text += [f"{folder:32}{count:3} modules" for folder, count in sorted(folder_sizes().items())]
+    largest = sorted(lines.items(), key=lambda item: -item[1])[:5]
+    text.append("largest: " + ", ".join(f"{module} {count}" for module, count in largest))
+    return "\n".join(text)
+
+
+def test_the_structure_is_printed():
+    """`pytest -s tests/test_imports.py` shows it."""
+    text = report()
+    print(text)
+    assert "floor 1:" in text
+
+
+if __name__ == "__main__":
+    print(report())
