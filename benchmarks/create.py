@@ -30,9 +30,9 @@ from mdlib.creation.composing.sample import composed, scene_of
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.sources.stored import KeptSources
 from mdlib.creation.workers import executor_of
-from mdlib.creation.writing.manifest import NAME
 from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
+from mdlib.loading.format import DATASET_FILE
 
 SECONDS = 5.0
 FULL = {"backgrounds": 100, "props": 100, "placements": 20, "size": 224, "encoding": "fast"}
@@ -99,7 +99,7 @@ def compare(config: Config, folder: Path) -> dict:
     start = time.time()
     create(made)
     seconds = time.time() - start
-    shards = json.loads((out / NAME).read_text())["shards"]
+    shards = json.loads((out / DATASET_FILE).read_text())["shards"]
     samples = sum(shard["samples"] for shard in shards)
     size = sum(shard["bytes"] for shard in shards) / samples
     steady, begin = _steady(out, shards, config.workers)

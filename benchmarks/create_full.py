@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mdlib.creation.writing.manifest import NAME
 from mdlib.files import sha256_of
+from mdlib.loading.format import DATASET_FILE
 
 if TYPE_CHECKING:
     from create import Config
@@ -46,7 +46,7 @@ def run(config: "Config", out: Path) -> dict:
     seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"the command ended with {process.returncode}")
-    shards = json.loads((out / NAME).read_text())["shards"]
+    shards = json.loads((out / DATASET_FILE).read_text())["shards"]
     samples = sum(shard["samples"] for shard in shards)
     _verify(out, shards)
     size = sum(path.stat().st_size for path in out.iterdir())

@@ -8,8 +8,8 @@ from mdlib import __version__
 from mdlib.creation.depth.teacher import DEFAULT, locate
 from mdlib.creation.sources.pictures import folder_pictures
 from mdlib.files import sha256_of
+from mdlib.loading.format import FORMAT
 
-FORMAT = 1
 ENCODINGS = ("exact", "fast")
 PRESETS = ("standard", "tiny", "cropped")
 TINY_PIXELS = 64 * 64  # of a picture in which a tiny object can still be made out

@@ -31,6 +31,7 @@ from mdlib.creation.workers import executor_of, give_back_memory, run_all
 from mdlib.creation.writing import card, manifest, shard
 from mdlib.creation.writing.manifest import readable
 from mdlib.files import remove_stale, write_json
+from mdlib.loading.format import DATASET_FILE, shard_name
 from mdlib.loading.splits import group_duplicates
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -81,7 +82,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
             f"{out / stored.NAME} belongs to another recipe: delete {out} or give another folder"
         )
     count, folder = len(sources.backgrounds), str(out.absolute())
-    names = [shard.shard_name(i, config.recipe_only) for i in range(count)]
+    names = [shard_name(i, config.recipe_only) for i in range(count)]
     missing = {name for name in names if not (out / name).exists()}
     if missing and not config.recipe_only:  # tables are small
         (size,) = run_all(executor, [(shard.bytes_per_shard, folder, teacher)], 1)
@@ -94,7 +95,7 @@ def _make(config: CreateConfig, out: Path, executor: Executor, at_once: int, pro
         for fact in run_all(executor, tasks, at_once):
             facts.append(fact)
             bar.update(fact["samples"] if fact["name"] in missing else 0)
-    write_json(out / manifest.NAME, manifest.describe(config, sources, facts, out))
+    write_json(out / DATASET_FILE, manifest.describe(config, sources, facts, out))
     (out / card.NAME).unlink(missing_ok=True)  # of the recipe alone, where that was made first
 
 

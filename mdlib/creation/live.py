@@ -18,11 +18,18 @@ from mdlib.creation.composing.sprite import Sprite
 from mdlib.creation.placing.draw import Placements
 from mdlib.creation.sources import stored
 from mdlib.creation.workers import on_one_core
-from mdlib.creation.writing import manifest
 from mdlib.creation.writing.shard import Workshop
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.format import first_objects, of_each_sample, open_shards, read_info, read_objects
+from mdlib.loading.format import (
+    DATASET_FILE,
+    first_objects,
+    live_id,
+    of_each_sample,
+    open_shards,
+    read_info,
+    read_objects,
+)
 from mdlib.loading.store import BaseStore
 
 
@@ -52,7 +59,7 @@ def live_dataset(path: str | Path) -> SceneDataset:
     numbers = {name: column.astype(kinds.get(name, column.dtype)) for name, column in table.items()}
     objects = Placements(*(numbers[field.name] for field in fields(Placements)))
     first = np.flatnonzero(np.diff(objects.sample, prepend=-1))
-    info |= {"id": manifest.live_id(info["recipe_sha256"], info["sources"]["sha256"])}
+    info |= {"id": live_id(info["recipe_sha256"], info["sources"]["sha256"])}
     bg, ends = objects.bg[first], np.append(first, len(objects))
     fg = of_each_sample(objects.fg, ends)
     return SceneDataset(LiveStore(path, info, first_objects(table), bg, fg, objects, ends))
@@ -61,7 +68,7 @@ def live_dataset(path: str | Path) -> SceneDataset:
 def is_recipe_only(path: str | Path) -> bool:
     """Whether the folder `path` is a data set without pictures of its samples."""
     try:
-        return bool(json.loads((Path(path) / manifest.NAME).read_text()).get("recipe_only"))
+        return bool(json.loads((Path(path) / DATASET_FILE).read_text()).get("recipe_only"))
     except (OSError, ValueError, AttributeError):
         return False  # opening it will say what is wrong
 

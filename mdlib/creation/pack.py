@@ -17,7 +17,6 @@ from tqdm.auto import tqdm
 
 from mdlib import __version__
 from mdlib.creation import recipe
-from mdlib.creation.config import FORMAT
 from mdlib.creation.placing.draw import Placements
 from mdlib.creation.workers import executor_of, run_all
 from mdlib.creation.writing import card, manifest, shard
@@ -25,6 +24,14 @@ from mdlib.creation.writing.statistics import Statistics, combine
 from mdlib.files import remove_stale, sha256_of, write_json
 from mdlib.loading import codec
 from mdlib.loading.foreign.layout import Layout, read_layout
+from mdlib.loading.format import (
+    DATASET_FILE,
+    FORMAT,
+    PLACEMENTS_FILE,
+    STATISTICS_FILE,
+    id_digits,
+    shard_name,
+)
 from mdlib.loading.store import Store
 from mdlib.loading.zip_writer import ShardWriter
 
@@ -78,14 +85,14 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
             facts = _make(config, store, executor, 1 << 30, progress)
     finally:
         remove_stale(out)
-    write_json(out / manifest.NAME, _description(store, facts, out))
+    write_json(out / DATASET_FILE, _description(store, facts, out))
     card.write_if_missing(out)
     return out
 
 
 def make_shard(source: Path, layout: Layout, folder: Path, number: int) -> dict:
     """Write the shard of background `number` unless it is there, and tell what it is, like `create` does."""
-    path, comment = folder / shard.shard_name(number), recipe.comment(folder)
+    path, comment = folder / shard_name(number), recipe.comment(folder)
     written = not path.exists()
     if written:
         store, quality = _opened(source, layout, comment), recipe.read(folder)["jpeg_quality"]
@@ -121,7 +128,7 @@ def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, pr
     count, source = len(store.bg_members), Path(config.source).absolute()
     out = Path(config.out).absolute()
     tasks = ((make_shard, source, config.layout, out, number) for number in range(count))
-    missing = [number for number in range(count) if not (out / shard.shard_name(number)).exists()]
+    missing = [number for number in range(count) if not (out / shard_name(number)).exists()]
     left, facts = int(np.isin(store.bg, missing).sum()), []
     with tqdm(total=left, unit=" samples", desc="pack", disable=not progress) as bar:
         for fact in run_all(executor, tasks, at_once):
@@ -133,8 +140,8 @@ def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, pr
 def _digits(store: Store) -> tuple[int, int, int]:
     """How many digits the ids of samples, backgrounds and cut-outs have."""
     samples, cutouts = len(store.bg), len(store.info["cutouts"]) or len(store.bg)
-    _, bg_digits, fg_digits = shard.id_digits(len(store.bg_members), cutouts, 1)
-    return shard.id_digits(1, 1, samples)[0], bg_digits, fg_digits
+    _, bg_digits, fg_digits = id_digits(len(store.bg_members), cutouts, 1)
+    return id_digits(1, 1, samples)[0], bg_digits, fg_digits
 
 
 def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, bytes]]:
@@ -163,9 +170,9 @@ def _members(store: Store, number: int, quality: int) -> Iterator[tuple[str, byt
             if depths is not None:
                 statistics.add_depth(depths[k])
                 yield f"depth/{name}.png", codec.encode_png(depths[k])
-    yield "placements.csv", _placements(store, number, rows, np.array(boxes)).to_csv(*digits)
+    yield PLACEMENTS_FILE, _placements(store, number, rows, np.array(boxes)).to_csv(*digits)
     yield NAMES, b"\n".join([*store.columns["sample"][rows].tolist(), b""])
-    yield shard.STATISTICS, json.dumps(statistics.state()).encode()
+    yield STATISTICS_FILE, json.dumps(statistics.state()).encode()
 
 
 def _picture(store: Store, member: int, quality: int) -> tuple[bytes, np.ndarray]:

@@ -4,6 +4,7 @@ Each shard is complete in itself: `bg/<bg>.jpg`, `fg_bg/<sample>.jpg`, `mask/<sa
 `depth/<sample>.png` and the table `placements.csv`, whose rows are parsed as arrays.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,7 +14,27 @@ from mdlib.loading.archive import Archive
 from mdlib.loading.store import Store
 
 FORMAT = 1
+DATASET_FILE = "dataset.json"
+PLACEMENTS_FILE = "placements.csv"  # in a shard
+STATISTICS_FILE = "statistics.json"  # in a shard
+DEPTH_SUFFIX = {"exact": ".png", "fast": ".jpg"}  # by encoding
 _NUMBERS = {"flip": np.int64, "x_px": np.int64, "y_px": np.int64, "seed": np.int64, "scale": np.float64}
+
+
+def shard_name(number: int, recipe_only: bool = False) -> str:
+    """File name of the shard of background `number`."""
+    return f"{'placements' if recipe_only else 'shard'}-{number:05d}.zip"
+
+
+def id_digits(backgrounds: int, cutouts: int, per_pair: int) -> tuple[int, int, int]:
+    """How many digits the ids of samples, backgrounds and cut-outs have."""
+    counts = ((backgrounds * cutouts * per_pair, 6), (backgrounds, 4), (cutouts, 4))
+    return tuple(max(least, len(str(count - 1))) for count, least in counts)
+
+
+def live_id(recipe_sha256: str, sources_sha256: str) -> str:
+    """The id of samples that are composed as they are read: all that their pixels follow from."""
+    return hashlib.sha256(f"live {recipe_sha256} {sources_sha256}".encode()).hexdigest()
 
 
 def read_store(path: Path) -> Store:
@@ -48,7 +69,7 @@ def read_store(path: Path) -> Store:
 
 def read_info(path: Path) -> dict:
     """The content of `dataset.json` in the folder `path`; errors as in `read_store`."""
-    file = path / "dataset.json"
+    file = path / DATASET_FILE
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such data set; `python -m mdlib create {path} ...` makes one")
     if not file.is_file():
@@ -84,7 +105,7 @@ def _check_shard(path: Path, size: int) -> None:
 
 def read_objects(archive: Archive, part: int) -> dict[str, np.ndarray]:
     """The columns of a shard's `placements.csv`, one entry per object: ids as bytes, numbers as such."""
-    text = archive.read(int(archive.find_many(["placements.csv"], part)[0]))
+    text = archive.read(int(archive.find_many([PLACEMENTS_FILE], part)[0]))
     head, _, body = text.partition(b"\n")
     names = head.decode().split(",")
     table = dict(zip(names, _columns(body, len(names)), strict=False))

@@ -22,10 +22,11 @@ from PIL import Image
 from mdlib.creation.create import CreateConfig, check_space, create
 from mdlib.creation.live import live_dataset
 from mdlib.creation.workers import executor_of, run_all
-from mdlib.creation.writing.shard import Workshop, shard_name
+from mdlib.creation.writing.shard import Workshop
 from mdlib.creation.writing.statistics import Statistics, combine
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
+from mdlib.loading.format import shard_name
 
 
 def quiet(out, **options):

@@ -14,11 +14,11 @@ import numpy as np
 from mdlib.creation import coverage, recipe
 from mdlib.creation.live import open_stored_or_live
 from mdlib.creation.writing import manifest
-from mdlib.creation.writing.shard import STATISTICS
 from mdlib.creation.writing.statistics import depth_histogram
 from mdlib.files import sha256_of, write_whole
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import SceneDataset
+from mdlib.loading.format import DATASET_FILE, STATISTICS_FILE
 
 NAME = "card.md"
 SAMPLES, DISTRIBUTIONS = "card_samples.jpg", "card_distributions.png"
@@ -52,7 +52,7 @@ def info(path: str | Path, check: bool = False) -> str:
     checksums. Raises FileNotFoundError or ValueError with a sentence for what is missing or damaged.
     """
     path = Path(path)
-    if (path / recipe.NAME).is_file() and not (path / manifest.NAME).is_file():
+    if (path / recipe.NAME).is_file() and not (path / DATASET_FILE).is_file():
         raise FileNotFoundError(
             f"{path} is not finished: {manifest.progress(path)}. Run the same create command again to go on."
         )
@@ -99,7 +99,7 @@ def collect(path: Path) -> Facts:
     states = []
     for shard in data.info["shards"]:
         archive = Archive(path / shard["name"])
-        states.append(json.loads(archive.read(archive.find(STATISTICS))))
+        states.append(json.loads(archive.read(archive.find(STATISTICS_FILE))))
     depth, made = data.info["depth"], path / recipe.NAME
     return Facts(
         data,

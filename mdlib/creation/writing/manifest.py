@@ -5,15 +5,13 @@ import json
 from pathlib import Path
 
 from mdlib.creation import recipe
-from mdlib.creation.config import FORMAT, CreateConfig
+from mdlib.creation.config import CreateConfig
 from mdlib.creation.depth import relative
 from mdlib.creation.sources import stored
-from mdlib.creation.writing.shard import SUFFIX, id_digits
 from mdlib.creation.writing.statistics import combine
 from mdlib.files import sha256_of
 from mdlib.loading import codec
-
-NAME = "dataset.json"
+from mdlib.loading.format import DATASET_FILE, DEPTH_SUFFIX, FORMAT, id_digits, live_id
 
 
 def is_complete(folder: Path, recipe_only: bool = False) -> bool:
@@ -22,7 +20,7 @@ def is_complete(folder: Path, recipe_only: bool = False) -> bool:
     One without pictures of its samples counts where no more was asked for (`recipe_only`).
     """
     try:
-        content = json.loads((folder / NAME).read_text())
+        content = json.loads((folder / DATASET_FILE).read_text())
         sizes = {shard["name"]: shard["bytes"] for shard in content["shards"]}
         if "sources" in content:
             sizes[content["sources"]["name"]] = content["sources"]["bytes"]
@@ -51,11 +49,6 @@ def readable(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-
-def live_id(recipe_sha256: str, sources_sha256: str) -> str:
-    """The id of samples that are composed as they are read: all that their pixels follow from."""
-    return hashlib.sha256(f"live {recipe_sha256} {sources_sha256}".encode()).hexdigest()
 
 
 def describe(config: CreateConfig, sources: stored.KeptSources, facts: list[dict], folder: Path) -> dict:
@@ -102,7 +95,7 @@ def _depth(config: CreateConfig, teacher: dict | None, error: dict | None) -> di
     millimetres = metric and config.encoding == "exact"
     depth: dict = {
         "kind": "metric" if metric else "relative",
-        "suffix": SUFFIX[config.encoding],
+        "suffix": DEPTH_SUFFIX[config.encoding],
         "dtype": "uint16" if millimetres else "uint8",
         "unit": "millimetres, 0 = unknown" if millimetres else "closeness / 255",
         "direction": "larger = farther" if millimetres else "larger = nearer",

@@ -29,19 +29,20 @@ from mdlib.creation.writing.statistics import Statistics
 from mdlib.files import sha256_of
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
-from mdlib.loading.format import first_objects, read_objects
+from mdlib.loading.format import (
+    DEPTH_SUFFIX,
+    PLACEMENTS_FILE,
+    STATISTICS_FILE,
+    first_objects,
+    id_digits,
+    read_objects,
+    shard_name,
+)
 from mdlib.loading.zip_writer import ShardWriter
 
 _BATCH = 16  # samples composed at a time; what they take stays in the processor's cache
 _MEASURED_EVERY = 16  # samples of which one is decoded again, for the stated error of `fast` depth
-STATISTICS = "statistics.json"
-SUFFIX = {"exact": ".png", "fast": ".jpg"}  # of depth
 _MEMBER_OVERHEAD = 76 + 2 * 20  # bytes of the two headers of a ZIP member, and its name twice
-
-
-def shard_name(number: int, recipe_only: bool = False) -> str:
-    """File name of the shard of background `number`."""
-    return f"{'placements' if recipe_only else 'shard'}-{number:05d}.zip"
 
 
 def make_shard(folder: str, number: int, recipe_only: bool = False, teacher: str | None = None) -> dict:
@@ -133,8 +134,8 @@ class Workshop:
             name = f"bg/{number:0{self.digits[1]}d}.jpg"
             yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
             yield from self.samples(background, placements, statistics)
-        yield "placements.csv", placements.to_csv(*self.digits)
-        yield STATISTICS, json.dumps(statistics.state()).encode()
+        yield PLACEMENTS_FILE, placements.to_csv(*self.digits)
+        yield STATISTICS_FILE, json.dumps(statistics.state()).encode()
 
     def samples(
         self, background: Background, placements: Placements, statistics: Statistics
@@ -172,7 +173,7 @@ class Workshop:
                     data = encode(imgs["depth"][k])
                     if encoding == "fast" and (start + k) % _MEASURED_EVERY == 0:
                         statistics.add_depth_error(imgs["depth"][k], codec.decode(data))
-                    yield f"depth/{name}{SUFFIX[encoding]}", data
+                    yield f"depth/{name}{DEPTH_SUFFIX[encoding]}", data
         for kind, picture in local.items():
             statistics.add_outside(kind, picture, np.concatenate(boxes))
 
@@ -193,18 +194,14 @@ class Workshop:
         return stored_depth(torch.from_numpy(values), self.recipe["encoding"], scale is not None).numpy()
 
 
-def id_digits(backgrounds: int, cutouts: int, per_pair: int) -> tuple[int, int, int]:
-    """How many digits the ids of samples, backgrounds and cut-outs have."""
-    counts = ((backgrounds * cutouts * per_pair, 6), (backgrounds, 4), (cutouts, 4))
-    return tuple(max(least, len(str(count - 1))) for count, least in counts)
-
-
 def _facts(path: Path, comment: bytes) -> dict:
     """What a finished shard is."""
     try:
         archive = Archive(path)
         found = archive.comment()
-        table = json.loads(archive.read(archive.find(STATISTICS), verify=True)) if found == comment else None
+        table = (
+            json.loads(archive.read(archive.find(STATISTICS_FILE), verify=True)) if found == comment else None
+        )
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from None
     if table is None:
