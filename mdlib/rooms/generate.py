@@ -1,4 +1,29 @@
-"""Rooms: furnished at random, photographed, with the exact depth of every pixel; and props inside them."""
+"""Rooms and props drawn from a number: photographs with the exact depth of every pixel.
+
+This is the way into the folder, which knows nothing of the rest of mdlib: `render_room`, `render_prop` and
+`render_room_with_prop` take a seed and give arrays. The same seed gives the same bytes, whatever the number
+of threads.
+
+A room is a box with six surfaces, fifty to two hundred convex solids in it, lamps, windows and a camera. Its
+seed is turned into a picture in these steps, each a module or two:
+
+| step | module | what it decides |
+| --- | --- | --- |
+| plan | `layout.plan` | kind of room, size, surfaces, lamps, camera: a `LitRoom` and a `Camera` |
+| ground and walls | `layout.floor_plan` | what stands where, and what is still free |
+| furnishing | `layout.furnish` | furniture along walls and in the middle, rugs, pictures |
+| windows | `layout.windows` | windows, doors, daylight and sun |
+| things | `shapes.*` | the solids of a chair, a person, a curtain: functions of a random generator |
+| colours | `materials.*` | what surfaces are made of, and how that looks at a point of them |
+| ray casting | `raycasting.solids`, `rays` | which solid a ray meets first, and at which z |
+| shading, light | `raycasting.shading`, `lighting` | texture, normal; lamps, shadows, sun, one bounce |
+| picture | `raycasting.render`, `sensor` | linear light per pixel; then lens, exposure, noise, tone curve |
+
+A prop is a person or a piece of furniture alone in a plain room (`prop`), cut out with its own light.
+
+World coordinates are metres: x to the right, y up, z forward, the floor at y = 0. In what comes out, z is
+the distance along the optical axis, not along the ray. Sizes are (H, W) in pixels; colours are 8-bit sRGB.
+"""
 
 from typing import NamedTuple
 
@@ -7,8 +32,8 @@ import numpy as np
 from mdlib.rooms.layout.floor_plan import ground_of, overlap
 from mdlib.rooms.layout.plan import Plan, plan_room
 from mdlib.rooms.prop import Prop, build_prop, render_prop
+from mdlib.rooms.raycasting.rays import SHELL
 from mdlib.rooms.raycasting.render import Frame, render
-from mdlib.rooms.raycasting.scene import SHELL
 from mdlib.rooms.raycasting.sensor import Shot, blurred, develop, meter
 from mdlib.rooms.raycasting.solids import Solid, corners, moved
 
@@ -57,10 +82,9 @@ def render_room_with_prop(room_seed: int, prop_seed: int, size: tuple[int, int] 
     plan = _planned(room_seed, size)
     room, shot = _photographed(room_seed, plan)
     solids = _placed(build_prop(prop_seed), plan, np.random.default_rng([room_seed, prop_seed, 4]))
-    stage = plan.stage
-    first = SHELL + 1 + sum(len(group) for group in stage.groups)
-    stage = stage._replace(groups=[*stage.groups, solids])
-    frame = render(stage, plan.camera, chosen=range(first, first + len(solids)))
+    first = SHELL + 1 + sum(len(group) for group in plan.room.groups)
+    with_prop = plan.room._replace(groups=[*plan.room.groups, solids])
+    frame = render(with_prop, plan.camera, chosen=range(first, first + len(solids)))
     rgb = develop(frame.rgb, shot, np.random.default_rng([room_seed, prop_seed, 5]))
     mask = blurred(frame.cover[None], shot.blur)[0].clamp(0, 1)
     return RoomWithProp(room, rgb, mask.numpy(), frame.z.numpy())
@@ -76,7 +100,7 @@ def _planned(seed: int, size: tuple[int, int]) -> Plan:
 
 
 def _photographed(seed: int, plan: Plan) -> tuple[Room, Shot]:
-    frame: Frame = render(plan.stage, plan.camera)
+    frame: Frame = render(plan.room, plan.camera)
     rng = np.random.default_rng([seed, 3])
     shot = meter(frame.rgb, rng)
     rgb, camera = develop(frame.rgb, shot, rng), plan.camera
@@ -94,7 +118,7 @@ def _placed(solids: list[Solid], plan: Plan, rng: np.random.Generator) -> list[S
         way = forward * z + right * rng.uniform(-0.8, 0.8) * reach * z
         prop = moved(solids, 0.0, (camera.position[0] + way[0], 0.0, camera.position[2] + way[2]))
         x0, x1, z0, z1 = area = ground_of(prop)
-        low, high = plan.stage.low, plan.stage.high
+        low, high = plan.room.low, plan.room.high
         outside = max(low[0] - x0, x1 - high[0], low[2] - z0, z1 - high[2]) + 0.03
         shown = camera.project(np.concatenate([corners(s) for s in prop]))
         beyond = np.nanmax(np.abs(shown[:, 0] / camera.size[1] - 0.5)) - 0.5

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from mdlib.rooms.materials.texture import Material, linear
-from mdlib.rooms.raycasting.lighting import Lamp, Stage
+from mdlib.rooms.raycasting.lighting import Lamp, LitRoom
+from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.raycasting.render import render
-from mdlib.rooms.raycasting.scene import Camera
 from mdlib.rooms.raycasting.sensor import blurred, quantized, tone
-from mdlib.rooms.raycasting.solids import Solid, moved, outline
+from mdlib.rooms.raycasting.solids import Solid, moved, silhouette
 from mdlib.rooms.shapes import furniture, objects, people, seating
 
 _SALT = 7001  # keeps the props' random numbers apart from the rooms'
@@ -49,7 +49,7 @@ def build_prop(seed: int) -> list[Solid]:
     return moved(kind(rng), float(turn))
 
 
-def _studio(rng: np.random.Generator, solids: list[Solid]) -> Stage:
+def _studio(rng: np.random.Generator, solids: list[Solid]) -> LitRoom:
     """A plain room with a window to one side and a ceiling lamp; only its light and reflections are seen."""
     gray = float(rng.uniform(150, 235))
     wall = Material("plaster", (linear(gray, gray * 0.985, gray * 0.96),))
@@ -72,7 +72,7 @@ def _studio(rng: np.random.Generator, solids: list[Solid]) -> Stage:
         (warm, 0.92 * warm, 0.8 * warm),
     )
     lamps = [window, ceiling]
-    return Stage((-3.5, 0, -1), (3.5, 2.7, 7.5), (wall, wall, floor, wall, wall, wall), [], [solids], lamps)
+    return LitRoom((-3.5, 0, -1), (3.5, 2.7, 7.5), (wall, wall, floor, wall, wall, wall), [], [solids], lamps)
 
 
 def render_prop(seed: int, size_px: int = 256) -> Prop:
@@ -85,11 +85,11 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
     rng = np.random.default_rng([_SALT, seed, 1])
     place = (float(rng.uniform(-0.8, 0.8)), 0.0, float(rng.uniform(2.6, 4.6)))
     solids = moved(build_prop(seed), 0.0, place)
-    stage = _studio(rng, solids)
+    room = _studio(rng, solids)
     height, pitch = float(rng.uniform(1.4, 1.7)), float(rng.uniform(0.0, 0.2))
     camera = Camera((0.0, height, 0.0), 0.0, pitch, 100.0, (0.0, 0.0), (1, 1))
     camera = _framed(camera, solids, size_px)
-    frame = render(stage, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
+    frame = render(room, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
 
     sigma = float(rng.uniform(0.4, 0.6))
     soft = blurred(torch.cat([frame.rgb, frame.cover[None]]), sigma)
@@ -116,7 +116,7 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
 def _framed(camera: Camera, solids: list[Solid], size_px: int) -> Camera:
     """The camera with focal length and picture cut to the solids, the longer side `size_px`."""
     margin = 4  # pixels, for what the lens blurs outwards
-    shown = camera.project(np.concatenate([outline(s) for s in solids]))[:, :2]
+    shown = camera.project(np.concatenate([silhouette(s) for s in solids]))[:, :2]
     corner, extent = shown.min(0), np.ptp(shown, axis=0)
     zoom = size_px / float(extent.max())
     center = (np.asarray(camera.center_px) - corner) * zoom + margin

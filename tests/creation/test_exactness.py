@@ -17,8 +17,8 @@ from mdlib.creation.placing.draw import Placements, place_all
 from mdlib.creation.placing.outline import Ground, Outline
 from mdlib.creation.sources.pictures import Background, Cutout, to_whole_mm
 from mdlib.rooms.generate import render_room
+from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.raycasting.render import render
-from mdlib.rooms.raycasting.scene import Camera
 
 FOCAL_PX, HEIGHT_M, PITCH, WALL_M = 100.0, 1.55, 0.12, 7.0  # of the camera; metres to a wall, level
 
@@ -59,15 +59,15 @@ def lump(seed, h, w, height_m=None):
 
 
 def test_the_walls_of_a_ray_cast_room_are_the_planes_they_should_be():
-    """Floor, ceiling and walls of an empty stage, each pixel, in double precision."""
+    """Floor, ceiling and walls of an empty room, each pixel, in double precision."""
     from mdlib.rooms.materials.texture import Material
-    from mdlib.rooms.raycasting.lighting import Lamp, Stage
+    from mdlib.rooms.raycasting.lighting import Lamp, LitRoom
 
     gray = Material("plaster", ((0.5, 0.5, 0.5),))
     low, high, eye, pitch = (-2.1, 0.0, -1.0), (1.7, 2.6, 6.3), (0.2, 1.52, 0.3), 0.11
     lamp = Lamp((0.0, 2.55, 3.0), (0.2, 0, 0), (0, 0, 0.2), (0, -1, 0), (8.0, 8.0, 8.0))
-    stage = Stage(low, high, (gray,) * 6, [], [], [lamp])
-    frame = render(stage, Camera(eye, 0.0, pitch, 70.0, (48.0, 40.0), (80, 96)))
+    room = LitRoom(low, high, (gray,) * 6, [], [], [lamp])
+    frame = render(room, Camera(eye, 0.0, pitch, 70.0, (48.0, 40.0), (80, 96)))
     y, x = np.mgrid[0:80, 0:96] + 0.5
     a, b = (x - 48) / 70, (y - 40) / 70
     way = np.stack([a, -np.sin(pitch) - b * np.cos(pitch), np.cos(pitch) - b * np.sin(pitch)])

@@ -49,7 +49,7 @@ def test_windows_have_the_depth_of_the_wall():
     seen = 0
     for seed in range(8):
         plan = plan_room(seed, SIZE)
-        camera, low, high = plan.camera, plan.stage.low, plan.stage.high
+        camera, low, high = plan.camera, plan.room.low, plan.room.high
         right, down, forward = camera.axes()
         y, x = np.mgrid[0:96, 0:96] + 0.5
         d = (
@@ -57,7 +57,7 @@ def test_windows_have_the_depth_of_the_wall():
             + ((x - 48) / camera.focal_px)[..., None] * right
             + ((y - 48) / camera.focal_px)[..., None] * down
         )
-        for pane in plan.stage.panes():
+        for pane in plan.room.panes():
             axis, side = divmod(pane.face, 2)
             t = ((low, high)[side][axis] - camera.position[axis]) / d[..., axis]
             p = np.asarray(camera.position) + t[..., None] * d

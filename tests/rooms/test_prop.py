@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mdlib.rooms.prop import KINDS, build_prop, render_prop
-from mdlib.rooms.raycasting.solids import outline
+from mdlib.rooms.raycasting.solids import silhouette
 
 SEEDS = range(6)
 
@@ -75,7 +75,7 @@ def test_every_kind_stands_on_the_ground(number):
     """Its lowest point is at y = 0, within the rounding of shoes and tilted legs."""
     make, _ = KINDS[number]
     for seed in range(12):
-        points = np.concatenate([outline(s) for s in make(np.random.default_rng(seed))])
+        points = np.concatenate([silhouette(s) for s in make(np.random.default_rng(seed))])
         assert -0.03 < points[:, 1].min() < 0.01
         assert points[:, 1].max() < 2.6 and np.abs(points[:, [0, 2]]).max() < 1.8
 

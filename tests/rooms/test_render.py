@@ -1,13 +1,13 @@
-"""Light, edges and exact depth of small hand-made stages."""
+"""Light, edges and exact depth of small hand-made rooms."""
 
 import numpy as np
 import pytest
 import torch
 
 from mdlib.rooms.materials.texture import Material
-from mdlib.rooms.raycasting.lighting import BACK, FRONT, Decal, Lamp, Lighting, Stage, Sun, smoothed
+from mdlib.rooms.raycasting.lighting import BACK, FRONT, Decal, Lamp, Lighting, LitRoom, Sun, smoothed
+from mdlib.rooms.raycasting.rays import Camera, RayCaster
 from mdlib.rooms.raycasting.render import OFFSETS, render
-from mdlib.rooms.raycasting.scene import Camera, Scene
 from mdlib.rooms.raycasting.sensor import Shot, blurred, develop, tone
 from mdlib.rooms.raycasting.solids import ball, box, cone
 
@@ -16,8 +16,8 @@ CAMERA = Camera((0.0, 1.5, 0.3), 0.0, 0.1, 56.0, (32.0, 32.0), (64, 64))
 LAMP = Lamp((0.0, 2.55, 3.0), (0.2, 0, 0), (0, 0, 0.2), (0, -1, 0), (8.0, 8.0, 8.0))
 
 
-def stage(groups=(), decals=(), lamps=(LAMP,), sun=None):
-    return Stage((-2, 0, 0), (2, 2.6, 6), (GRAY,) * 6, list(decals), list(groups), list(lamps), sun)
+def room(groups=(), decals=(), lamps=(LAMP,), sun=None):
+    return LitRoom((-2, 0, 0), (2, 2.6, 6), (GRAY,) * 6, list(decals), list(groups), list(lamps), sun)
 
 
 def rays(camera):
@@ -32,7 +32,7 @@ def rays(camera):
 
 def test_depth_of_a_sphere_and_a_cylinder_is_exact():
     sphere, post = ball((-0.5, 1.0, 3.0), 0.4, GRAY), cone((0.7, 0, 4.0), (0.7, 3, 4.0), 0.25, GRAY)
-    frame = render(stage([[sphere], [post]]), CAMERA, chosen=range(1, 3))
+    frame = render(room([[sphere], [post]]), CAMERA, chosen=range(1, 3))
     d = rays(CAMERA)
     o = np.array(CAMERA.position)
     a, b = (d * d).sum(-1), (d * (o - sphere.center)).sum(-1)
@@ -51,7 +51,7 @@ def test_depth_of_a_sphere_and_a_cylinder_is_exact():
 
 
 def test_floor_pixels_satisfy_the_floor_equation():
-    frame = render(stage([[box((0, 0.4, 3), (1, 0.8, 1), GRAY)]]), CAMERA)
+    frame = render(room([[box((0, 0.4, 3), (1, 0.8, 1), GRAY)]]), CAMERA)
     drop = -rays(CAMERA)[..., 1] * frame.z.numpy()
     floor = frame.floor.numpy()
     np.testing.assert_allclose(drop[floor], 1.5, atol=1e-3)
@@ -60,8 +60,8 @@ def test_floor_pixels_satisfy_the_floor_equation():
 
 def test_a_window_has_the_depth_of_its_pane():
     view = Material("outside", ((0.3, 0.5, 0.9),) * 5, glow=5.0)
-    plain = render(stage(), CAMERA)
-    frame = render(stage(decals=[Decal(FRONT, (-1, 1), (0.8, 2.0), view)]), CAMERA)
+    plain = render(room(), CAMERA)
+    frame = render(room(decals=[Decal(FRONT, (-1, 1), (0.8, 2.0), view)]), CAMERA)
     assert torch.equal(frame.z, plain.z)
     bright = frame.rgb[2] > plain.rgb[2].max() + 0.5
     assert 50 < bright.sum() < 1500
@@ -72,7 +72,7 @@ def test_a_window_has_the_depth_of_its_pane():
 def test_cover_is_the_share_of_the_pixel():
     """An upright edge that cuts pixels at a known place: the mean over five rays is within one ray of it."""
     camera = CAMERA._replace(pitch=0.0)
-    frame = render(stage([[box((0.5, 1.5, 3.3), (1.03, 5, 0.01), GRAY)]]), camera, chosen=range(1, 2))
+    frame = render(room([[box((0.5, 1.5, 3.3), (1.03, 5, 0.01), GRAY)]]), camera, chosen=range(1, 2))
     edge = 32 + 56 * (0.5 - 0.515) / 2.995
     expected = np.clip(np.arange(64) + 1 - edge, 0, 1)[None]
     right = 32 + 56 * 1.015 / 2.995
@@ -83,7 +83,7 @@ def test_cover_is_the_share_of_the_pixel():
 
 
 def test_a_cut_out_draws_only_its_own_solids():
-    frame = render(stage([[ball((0, 1, 3), 0.5, GRAY)]]), CAMERA, chosen=range(1, 2), cut_out=True)
+    frame = render(room([[ball((0, 1, 3), 0.5, GRAY)]]), CAMERA, chosen=range(1, 2), cut_out=True)
     assert (frame.rgb[:, frame.cover == 0] == 0).all()
     assert (frame.rgb[:, frame.cover == 1] > 0).all()
     assert (
@@ -98,8 +98,8 @@ def test_things_throw_shadows_on_the_floor():
     up = tuple(torch.tensor([c, c]) for c in (0.0, 1.0, 0.0))
     light = []
     for groups in ([], [[board]]):
-        s = stage(groups)
-        lighting = Lighting(s, Scene(s.low, s.high, s.groups))
+        s = room(groups)
+        lighting = Lighting(s, RayCaster(s.low, s.high, s.groups))
         light.append(lighting.arriving(floor, up, torch.tensor([0, 0]), 32)[0])
     assert light[1][0] < 0.4 * light[0][0]
     assert light[1][1] > 0.85 * light[0][1]
@@ -107,8 +107,8 @@ def test_things_throw_shadows_on_the_floor():
 
 def test_light_of_a_small_lamp_follows_the_inverse_square():
     """Directly below, unshadowed: radiance times area over pi times distance squared."""
-    s = stage()
-    lighting = Lighting(s, Scene(s.low, s.high, s.groups))
+    s = room()
+    lighting = Lighting(s, RayCaster(s.low, s.high, s.groups))
     p, n = (
         tuple(torch.tensor([c]) for c in (0.0, 0.0, 3.0)),
         tuple(torch.tensor([c]) for c in (0.0, 1.0, 0.0)),
@@ -120,8 +120,8 @@ def test_light_of_a_small_lamp_follows_the_inverse_square():
 def test_the_sun_shines_through_the_pane_only():
     view = Material("outside", ((0.3, 0.5, 0.9),) * 5, glow=5.0)
     sun = Sun((0.0, 0.6, -0.8), (5.0, 5.0, 5.0))
-    s = stage(decals=[Decal(BACK, (-0.5, 0.5), (1.0, 2.0), view)], sun=sun)
-    lighting = Lighting(s, Scene(s.low, s.high, s.groups))
+    s = room(decals=[Decal(BACK, (-0.5, 0.5), (1.0, 2.0), view)], sun=sun)
+    lighting = Lighting(s, RayCaster(s.low, s.high, s.groups))
     p = tuple(torch.tensor(c) for c in ([0.0, 0.0, 1.5], [0.0, 0.0, 0.0], [2.0, 4.5, 2.0]))
     up = tuple(torch.tensor([c] * 3) for c in (0.0, 1.0, 0.0))
     amount = lighting._from_sun(p, up, torch.tensor([0, 0, 0]))

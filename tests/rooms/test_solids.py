@@ -14,7 +14,7 @@ from mdlib.rooms.raycasting.solids import (
     intersect,
     leave_shell,
     moved,
-    outline,
+    silhouette,
     turned,
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_turned_leans_back_away_from_the_viewer():
 def test_the_outline_spans_the_solid(name):
     """No point lies outside, and along its own axes it reaches as far as the bounding box."""
     solid = SOLIDS[name]
-    points = outline(solid)
+    points = silhouette(solid)
     assert distance(solid, points).max() < 1e-9
     own, box_own = ((x - solid.center) @ solid.axes.T for x in (points, corners(solid)))
     np.testing.assert_allclose(np.abs(own).max(0), box_own.max(0), rtol=1e-9)

@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from mdlib.rooms.materials.patterns import TEXTURES
-from mdlib.rooms.materials.texture import Material, Patch, cell, grain, linear, lines, mix, noise, within
+from mdlib.rooms.materials.texture import (
+    Material,
+    Patch,
+    cell,
+    grain,
+    linear,
+    lines,
+    mix,
+    value_noise,
+    within,
+)
 
 
 def patch(n=400, w=0.002):
@@ -33,11 +43,11 @@ def test_within_is_a_filtered_interval():
 
 def test_noise_is_smooth_bounded_and_repeatable():
     u = torch.linspace(-3, 9, 5000)
-    a = noise(u, 0.7 * u, 5)
+    a = value_noise(u, 0.7 * u, 5)
     assert a.min() >= -1 and a.max() <= 1 and a.std() > 0.2
     assert (a[1:] - a[:-1]).abs().max() < 0.02
-    assert torch.equal(a, noise(u, 0.7 * u, 5))
-    assert not torch.equal(a, noise(u, 0.7 * u, 6))
+    assert torch.equal(a, value_noise(u, 0.7 * u, 5))
+    assert not torch.equal(a, value_noise(u, 0.7 * u, 6))
 
 
 def test_noise_fades_out_where_pixels_are_coarser_than_it():

@@ -26,7 +26,7 @@ def overlap(a: Area, b: Area, apart: float = 0.0) -> bool:
 
 
 class Site:
-    """Collects the parts of a stage; every step draws from the one generator `rng`, in a fixed order."""
+    """Collects the parts of a room; every step draws from the one generator `rng`, in a fixed order."""
 
     def __init__(self, rng: Rng, low: tuple[float, float, float], high: tuple[float, float, float]):
         self.rng, self.low, self.high = rng, low, high

@@ -11,8 +11,8 @@ from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
 from mdlib.rooms.materials.surfaces import ceiling_surface, floor_surface, wall_surface
 from mdlib.rooms.materials.texture import Material, linear
-from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Lamp, Stage
-from mdlib.rooms.raycasting.scene import Camera
+from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Lamp, LitRoom
+from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.shapes import fixtures
 
 Rng = np.random.Generator
@@ -20,9 +20,9 @@ _SALT = 5003  # keeps the plans' random numbers apart from all others
 
 
 class Plan(NamedTuple):
-    """A stage, the camera in it, and the ground that each piece of furniture takes."""
+    """A room, the camera in it, and the ground that each piece of furniture takes."""
 
-    stage: Stage
+    room: LitRoom
     camera: Camera
     taken: list[Area]
 
@@ -44,10 +44,10 @@ def plan_room(seed: int, size: tuple[int, int]) -> Plan:
     furnish(site, style)
     hang(site, style)
     _ceiling_lights(site, style, night)
-    stage = Stage(
+    room = LitRoom(
         site.low, site.high, tuple(site.faces), site.decals, site.groups, site.lamps, site.sun, site.trim
     )  # fmt: skip
-    return Plan(stage, camera, site.taken)
+    return Plan(room, camera, site.taken)
 
 
 def _camera(site: Site, size: tuple[int, int]) -> Camera:

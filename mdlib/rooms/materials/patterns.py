@@ -11,8 +11,8 @@ from mdlib.rooms.materials.texture import (
     grain,
     lines,
     mix,
-    noise,
     times,
+    value_noise,
     within,
 )
 from mdlib.rooms.raycasting.solids import Vec
@@ -23,7 +23,7 @@ def _wood(p: Patch, m: Material) -> Vec:
     lengthwise = p.hu >= p.hv
     u, v = torch.where(lengthwise, p.u, p.v), torch.where(lengthwise, p.v, p.u)
     wu, wv = torch.where(lengthwise, p.wu, p.wv), torch.where(lengthwise, p.wv, p.wu)
-    bent = v + 0.012 * noise(u / 0.35, v / 0.2, m.seed)
+    bent = v + 0.012 * value_noise(u / 0.35, v / 0.2, m.seed)
     vein = grain(u, bent, wu, wv, 0.6, 0.014, m.seed) + 0.8 * grain(u, bent, wu, wv, 1.0, 0.05, m.seed + 1)
     return mix(m.colors[0], m.colors[-1], (0.5 + 0.33 * vein).clamp(0, 1))
 
@@ -102,7 +102,7 @@ def _art(p: Patch, m: Material) -> Vec:
     if kind == 0:
         color = mix(m.colors[0], m.colors[1], (0.5 + 0.5 * v).clamp(0, 1))
         for k, level in enumerate((0.25, -0.1, -0.45)):
-            hill = level + 0.3 * noise(u * (1.2 + k) + 9.3 * k, torch.full_like(u, 0.5 + k), m.seed)
+            hill = level + 0.3 * value_noise(u * (1.2 + k) + 9.3 * k, torch.full_like(u, 0.5 + k), m.seed)
             color = mix(color, times(m.colors[2], (0.9, 0.55, 0.3)[k]), ((hill - v) / w + 0.5).clamp(0, 1))
         sun = (u - 0.35) * (u - 0.35) + (v - 0.6) * (v - 0.6)
         color = mix(color, m.colors[3], ((0.03 - sun) / (0.3 * w) + 0.5).clamp(0, 1))
@@ -115,14 +115,13 @@ def _art(p: Patch, m: Material) -> Vec:
             )
             color = mix(color, m.colors[1 + k % 3], 0.9 * block)
     elif kind == 2:
-        far = (u * u + v * v).sqrt() + 0.12 * noise(u * 2, v * 2, m.seed)
+        far = (u * u + v * v).sqrt() + 0.12 * value_noise(u * 2, v * 2, m.seed)
         color = mix(m.colors[0], m.colors[1], lines(far, 0.5, 0.25, w))
         color = mix(color, m.colors[2], ((0.22 - far) / w + 0.5).clamp(0, 1))
     else:
-        color = mix(m.colors[0], m.colors[1], (0.5 + 0.8 * noise(u * 1.3, v * 1.3, m.seed)).clamp(0, 1))
-        color = mix(
-            color, m.colors[2], ((noise(u * 2.1, v * 1.7, m.seed + 1) - 0.1) / w.clamp_min(0.1)).clamp(0, 1)
-        )
+        color = mix(m.colors[0], m.colors[1], (0.5 + 0.8 * value_noise(u * 1.3, v * 1.3, m.seed)).clamp(0, 1))
+        spots = (value_noise(u * 2.1, v * 1.7, m.seed + 1) - 0.1) / w.clamp_min(0.1)
+        color = mix(color, m.colors[2], spots.clamp(0, 1))
     mount = within(u, -m.scale, m.scale, w) * within(v, -m.scale, m.scale, w)
     return mix((0.78, 0.77, 0.74), color, mount)
 
@@ -169,15 +168,15 @@ def _outside(p: Patch, m: Material) -> Vec:
         x.abs() > z.abs(), z / x.abs().clamp_min(1e-3) + 3 * x.sign(), x / z.abs().clamp_min(1e-3)
     )
     sky = mix(m.colors[1], m.colors[0], (up * 1.6).clamp(0, 1))
-    cloud = noise(turn * 2.3, up * 5, m.seed) + 0.5 * noise(turn * 6, up * 13, m.seed + 1)
+    cloud = value_noise(turn * 2.3, up * 5, m.seed) + 0.5 * value_noise(turn * 6, up * 13, m.seed + 1)
     sky = mix(sky, (1.0, 1.0, 1.0), (cloud * 0.8).clamp(0, 0.85))
     if m.seed % 2:
         crown = (
             0.16
-            + 0.1 * noise(turn * 5, torch.zeros_like(turn), m.seed)
-            + 0.03 * noise(turn * 31, up * 31, m.seed)
+            + 0.1 * value_noise(turn * 5, torch.zeros_like(turn), m.seed)
+            + 0.03 * value_noise(turn * 31, up * 31, m.seed)
         )
-        leaves = (0.75 + 0.45 * noise(turn * 37, up * 37, m.seed)).clamp_min(0.1)
+        leaves = (0.75 + 0.45 * value_noise(turn * 37, up * 37, m.seed)).clamp_min(0.1)
         far_things, edge = times(m.colors[2], leaves), crown
     else:
         house = (turn * 3.1).floor()
@@ -188,7 +187,7 @@ def _outside(p: Patch, m: Material) -> Vec:
         )
         far_things = times(wall, 1 - 0.5 * windows)
     view = mix(sky, far_things, ((edge - up) * 60 + 0.5).clamp(0, 1))
-    ground = times(m.colors[4], 0.8 + 0.3 * noise(turn * 3, up * 30, m.seed))
+    ground = times(m.colors[4], 0.8 + 0.3 * value_noise(turn * 3, up * 30, m.seed))
     return mix(view, ground, ((-0.02 - up) * 60 + 0.5).clamp(0, 1))
 
 

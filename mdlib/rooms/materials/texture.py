@@ -74,7 +74,7 @@ def cell(i: Tensor, j: Tensor | int, seed: int) -> Tensor:
     return _tile()[row * _TILE + (column & (_TILE - 1))]
 
 
-def noise(u: Tensor, v: Tensor, seed: int) -> Tensor:
+def value_noise(u: Tensor, v: Tensor, seed: int) -> Tensor:
     """Smooth value noise in [-1, 1] with one knot per unit."""
     i, j = u.floor(), v.floor()
     f, g = u - i, v - j
@@ -91,7 +91,7 @@ def noise(u: Tensor, v: Tensor, seed: int) -> Tensor:
 def grain(u: Tensor, v: Tensor, wu: Tensor, wv: Tensor, su: float, sv: float, seed: int) -> Tensor:
     """Noise with knots every su, sv metres that fades out as the footprint reaches them."""
     fade = (1.4 - torch.maximum(wu / su, wv / sv)).clamp(0, 1)
-    return noise(u / su, v / sv, seed) * fade
+    return value_noise(u / su, v / sv, seed) * fade
 
 
 def lines(x: Tensor, period: float, width: float, w: Tensor) -> Tensor:

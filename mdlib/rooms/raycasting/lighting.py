@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from mdlib.rooms.materials.texture import Material
-from mdlib.rooms.raycasting.scene import SHELL, Scene
+from mdlib.rooms.raycasting.rays import SHELL, RayCaster
 from mdlib.rooms.raycasting.solids import Solid, Vec, along, dot, unit
 
 Color = tuple[float, float, float]
@@ -57,8 +57,8 @@ class Sun(NamedTuple):
     color: Color
 
 
-class Stage(NamedTuple):
-    """All that is rendered: a room with six surfaces, groups of solids, lights; `trim` as in `Scene`."""
+class LitRoom(NamedTuple):
+    """All that is rendered: a room with six surfaces, groups of solids, lights; `trim` as in `RayCaster`."""
 
     low: Color
     high: Color
@@ -91,19 +91,17 @@ def _hammersley(samples: int, shift: float) -> tuple[Tensor, Tensor]:
 
 
 class Lighting:
-    """Answers, for one stage, how much light arrives at given points."""
+    """Answers, for one room, how much light arrives at given points."""
 
-    def __init__(self, stage: Stage, scene: Scene):
-        self.stage, self.scene = stage, scene
-        materials = [stage.faces[FLOOR], *(s.material for s in scene.solids)]
+    def __init__(self, room: LitRoom, caster: RayCaster):
+        self.room, self.caster = room, caster
+        materials = [room.faces[FLOOR], *(s.material for s in caster.solids)]
         self.colors = torch.tensor([mean_color(m) for m in materials]).T.contiguous()  # (3, P + 1)
         self.glow = self.colors * torch.tensor([m.glow for m in materials])
-        self.face_colors = torch.tensor([mean_color(m) for m in stage.faces]).T.contiguous()  # (3, 6)
-        extent = np.subtract(stage.high, stage.low)
+        self.face_colors = torch.tensor([mean_color(m) for m in room.faces]).T.contiguous()  # (3, 6)
+        extent = np.subtract(room.high, room.low)
         surface = 2 * (extent[0] * extent[1] + extent[1] * extent[2] + extent[0] * extent[2])
-        flux = sum(
-            np.asarray(lamp.radiance) * lamp.area() * (1 if lamp.normal else 3) for lamp in stage.lamps
-        )
+        flux = sum(np.asarray(lamp.radiance) * lamp.area() * (1 if lamp.normal else 3) for lamp in room.lamps)
         # Light bounced twice and more is taken as even, as in an integrating sphere: rho^2 / (1 - rho).
         self.ambient = tuple((0.75 * flux / surface + 0.01).tolist())
 
@@ -115,12 +113,12 @@ class Lighting:
         """
         start = along(p, _OFF, n)
         total = [torch.zeros_like(p[0]) for _ in range(3)]
-        for number, lamp in enumerate(self.stage.lamps):
+        for number, lamp in enumerate(self.room.lamps):
             amount = self._from_lamp(lamp, start, n, block, samples, 0.31 * number)
             total = [c + r * amount for c, r in zip(total, lamp.radiance, strict=True)]
-        if self.stage.sun is not None:
+        if self.room.sun is not None:
             amount = self._from_sun(start, n, block)
-            total = [c + r * amount for c, r in zip(total, self.stage.sun.color, strict=True)]
+            total = [c + r * amount for c, r in zip(total, self.room.sun.color, strict=True)]
         bounced = self._bounced(start, n, block, samples)
         return [c + b for c, b in zip(total, bounced, strict=True)]
 
@@ -137,7 +135,7 @@ class Lighting:
             0.02 * max(self.ambient) / max(lamp.radiance) / samples
         )  # too little light to be missed in a shadow
         k, i = (weight > faint).nonzero(as_tuple=True)
-        hidden = self.scene.blocked(
+        hidden = self.caster.blocked(
             tuple(c[i] for c in p),
             tuple(c[k, i] for c in to),
             distance[k, i] - (0.02 if lamp.normal else 0.12),
@@ -150,12 +148,12 @@ class Lighting:
 
     def _from_sun(self, p: Vec, n: Vec, block: Tensor) -> Tensor:
         a, b = ((c[0, block] - 0.5) * 0.012 for c in _hammersley(1, 0.2))  # the sun's disc, a little enlarged
-        x, y, z = self.stage.sun.toward
+        x, y, z = self.room.sun.toward
         d = unit((x + a, y + b, z - a))
         through, limit = torch.zeros_like(a), torch.zeros_like(a)
-        for pane in self.stage.panes():
+        for pane in self.room.panes():
             axis, side = divmod(pane.face, 2)
-            plane = (self.stage.low, self.stage.high)[side][axis]
+            plane = (self.room.low, self.room.high)[side][axis]
             s = (plane - p[axis]) / torch.where(d[axis].abs() < 1e-6, 1e-6, d[axis])
             hit = along(p, s, d)
             u, v = hit[2 if axis == 0 else 0], hit[1]
@@ -163,7 +161,7 @@ class Lighting:
             through, limit = torch.where(inside, 1.0, through), torch.where(inside, s, limit)
         amount = through * dot(n, d).clamp_min(0)
         i = (amount > 1e-4).nonzero()[:, 0]
-        hidden = self.scene.blocked(tuple(c[i] for c in p), tuple(c[i] for c in d), limit[i] + 0.05)
+        hidden = self.caster.blocked(tuple(c[i] for c in p), tuple(c[i] for c in d), limit[i] + 0.05)
         amount[i[hidden]] = 0.0
         return amount
 
@@ -187,15 +185,15 @@ class Lighting:
 
     def seen(self, o: Vec, d: Vec, panes: bool) -> list[Tensor]:
         """Roughly what N free rays see: flat colours under unshadowed light; windows and lamps if `panes`."""
-        t, ids = self.scene.nearest(o, d)
+        t, ids = self.caster.nearest(o, d)
         p = along(o, t, d)
         shell = ids == SHELL
-        face = face_of(self.stage, p)
+        face = face_of(self.room, p)
         color = torch.where(shell, self.face_colors[:, face], self.colors[:, ids])
         sides = torch.tensor([1.0, -1.0])[face % 2]
         n = [torch.where(shell, torch.where(face // 2 == k, sides, 0.0), -d[k]) for k in range(3)]
         light = [torch.full_like(t, a) for a in self.ambient]
-        for lamp in self.stage.lamps:
+        for lamp in self.room.lamps:
             to = tuple(lamp.center[k] - p[k] for k in range(3))
             square = dot(to, to).clamp_min(1.0)
             weight = dot(n, to).clamp_min(0) * (lamp.area() / 3.14159) / (square * square.sqrt())
@@ -207,7 +205,7 @@ class Lighting:
         light = [c * shade for c in light]
         result = [color[k] * light[k] + (self.glow[k][ids] * ~shell if panes else 0) for k in range(3)]
         for number in range(6):
-            decals = [decal for decal in self.stage.decals if decal.face == number]
+            decals = [decal for decal in self.room.decals if decal.face == number]
             i = (shell & (face == number)).nonzero()[:, 0] if decals else None
             axis = number // 2
             for decal in decals:
@@ -220,12 +218,12 @@ class Lighting:
         return result
 
 
-def face_of(stage: Stage, p: Vec) -> Tensor:
+def face_of(room: LitRoom, p: Vec) -> Tensor:
     """Which of the room's six faces each point on them lies on (N,) int64."""
-    best, face = (p[0] - stage.low[0]).abs(), torch.zeros(p[0].shape, dtype=torch.int64)
+    best, face = (p[0] - room.low[0]).abs(), torch.zeros(p[0].shape, dtype=torch.int64)
     for number in range(1, 6):
         axis, side = divmod(number, 2)
-        gap = (p[axis] - (stage.low, stage.high)[side][axis]).abs()
+        gap = (p[axis] - (room.low, room.high)[side][axis]).abs()
         face = torch.where(gap < best, number, face)
         best = torch.minimum(best, gap)
     return face

@@ -1,4 +1,4 @@
-"""A room full of solids, and which of them a ray meets first.
+"""The rays of a camera, and which of a room's solids a ray meets first.
 
 Camera rays skip a solid outside the rectangle that it can cover in the picture; all other rays (light,
 shadow, reflection) skip a whole group of solids, a chair say, whose bounding box they miss.
@@ -93,7 +93,7 @@ class _Group(NamedTuple):
     leaves: list[_Leaf]
 
 
-class Scene:
+class RayCaster:
     """A box-shaped room from corner `low` to corner `high` with groups of solids in it.
 
     `trim` are solids so flat against a wall (pictures, skirting) that only camera rays need to know of them.

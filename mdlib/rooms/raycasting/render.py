@@ -1,4 +1,4 @@
-"""From a stage and a camera to a linear picture with exact depth: one set of rays gives colour, z and ids.
+"""From a room and a camera to a linear picture with exact depth: one set of rays gives colour, z and ids.
 
 Five rays go through each pixel. The one through its centre decides z, id and floor; the others only decide
 how much each surface covers of the pixel. They are shaded only where they differ from the centre, at edges
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlib.rooms.raycasting.lighting import FLOOR, Lighting, Stage, alike, smoothed
-from mdlib.rooms.raycasting.scene import Camera, Scene
+from mdlib.rooms.raycasting.lighting import FLOOR, Lighting, LitRoom, alike, smoothed
+from mdlib.rooms.raycasting.rays import Camera, RayCaster
 from mdlib.rooms.raycasting.shading import Surface, surfaces
 from mdlib.rooms.raycasting.solids import along, dot, unit
 
@@ -40,13 +40,13 @@ class Frame(NamedTuple):
 
 
 def render(
-    stage: Stage, camera: Camera, samples: int = 2, chosen: range | None = None, cut_out: bool = False
+    room: LitRoom, camera: Camera, samples: int = 2, chosen: range | None = None, cut_out: bool = False
 ) -> Frame:
-    """Ray-cast the stage; `chosen` ids are reported in `cover`, and with `cut_out` nothing else is drawn."""
-    scene = Scene(stage.low, stage.high, stage.groups, stage.trim)
-    lighting = Lighting(stage, scene)
+    """Ray-cast the room; `chosen` ids are reported in `cover`, and with `cut_out` nothing else is drawn."""
+    caster = RayCaster(room.low, room.high, room.groups, room.trim)
+    lighting = Lighting(room, caster)
     height, width = camera.size
-    t, ids = scene.first_hits(camera, OFFSETS)
+    t, ids = caster.first_hits(camera, OFFSETS)
     ours = (
         (ids >= chosen.start) & (ids < chosen.stop)
         if chosen is not None
@@ -69,7 +69,7 @@ def render(
     at_t = torch.cat([t[0].flatten()[centers], t[1:].flatten(1)[:, edge].flatten()])
     at_id = torch.cat([ids[0].flatten()[centers], ids[1:].flatten(1)[:, edge].flatten()]).long()
     pixel = torch.cat([centers, edge.repeat(_OTHERS)])
-    surface = surfaces(stage, scene, camera, at_x, at_y, at_t, at_id)
+    surface = surfaces(room, caster, camera, at_x, at_y, at_t, at_id)
 
     block = ((pixel // width) % 4) * 4 + pixel % width % 4
     light = _lit(lighting, camera, surface, at_t, pixel, block, len(centers), samples)

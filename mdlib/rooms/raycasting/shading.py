@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mdlib.rooms.materials.patterns import TEXTURES
 from mdlib.rooms.materials.texture import Patch, mix, within
-from mdlib.rooms.raycasting.lighting import Stage, face_of
-from mdlib.rooms.raycasting.scene import SHELL, Camera, Scene
+from mdlib.rooms.raycasting.lighting import LitRoom, face_of
+from mdlib.rooms.raycasting.rays import SHELL, Camera, RayCaster
 from mdlib.rooms.raycasting.solids import BALL, BOX, CAPSULE, CONE, Vec, along, dot, into, out_of, unit
 
 
@@ -22,7 +22,7 @@ class Surface(NamedTuple):
     face: Tensor  # of the room; -1 on solids
 
 
-def surfaces(stage: Stage, scene: Scene, camera: Camera, x, y, t, ids) -> Surface:
+def surfaces(room: LitRoom, caster: RayCaster, camera: Camera, x, y, t, ids) -> Surface:
     """Position, normal and material of what N camera rays meet."""
     right, down, forward = camera.axes().tolist()
     a, b = (x - camera.center_px[0]) / camera.focal_px, (y - camera.center_px[1]) / camera.focal_px
@@ -31,9 +31,9 @@ def surfaces(stage: Stage, scene: Scene, camera: Camera, x, y, t, ids) -> Surfac
     zero = torch.zeros_like(t)
     n = [zero.clone() for _ in range(3)]
     patch = Patch(*(zero.clone() for _ in range(6)), zero.bool(), unit(d))
-    face = torch.where(ids == SHELL, face_of(stage, p), -1)
-    shapes = torch.tensor([-1] + [s.shape for s in scene.solids])[ids]
-    table = _table(scene)
+    face = torch.where(ids == SHELL, face_of(room, p), -1)
+    shapes = torch.tensor([-1] + [s.shape for s in caster.solids])[ids]
+    table = _table(caster)
     for shape in (-1, BOX, BALL, CONE, CAPSULE):
         i = (shapes == shape).nonzero()[:, 0]
         if not len(i):
@@ -41,7 +41,7 @@ def surfaces(stage: Stage, scene: Scene, camera: Camera, x, y, t, ids) -> Surfac
         here, ray, depth = tuple(c[i] for c in p), tuple(c[i] for c in d), t[i]
         if shape == -1:
             axes = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-            local_n, *uv = _on_shell(stage, here, face[i])
+            local_n, *uv = _on_shell(room, here, face[i])
         else:
             rows = table[:, ids[i]]
             axes = (rows[0:3], rows[3:6], rows[6:9])
@@ -65,21 +65,21 @@ def surfaces(stage: Stage, scene: Scene, camera: Camera, x, y, t, ids) -> Surfac
             n[k][i] = normal[k]
         for target, value in zip(patch, (u, v, wu, wv, hu, hv, upright), strict=False):
             target[i] = value
-    return Surface(p, tuple(n), *_painted(stage, scene, p, patch, ids, face), face)
+    return Surface(p, tuple(n), *_painted(room, caster, p, patch, ids, face), face)
 
 
-def _table(scene: Scene) -> Tensor:
+def _table(caster: RayCaster) -> Tensor:
     """(16, P + 1): axes, centre, size and edge rounding of every solid; column 0 stands for the shell."""
-    rows = [[*s.axes.flatten(), *s.center, *s.size, s.material.soft] for s in scene.solids]
+    rows = [[*s.axes.flatten(), *s.center, *s.size, s.material.soft] for s in caster.solids]
     return torch.tensor([[0.0] * 16, *rows], dtype=torch.float32).T.contiguous()
 
 
-def _on_shell(stage: Stage, p: Vec, face: Tensor):
+def _on_shell(room: LitRoom, p: Vec, face: Tensor):
     axis = face // 2
     sides = torch.tensor([1.0, -1.0])[face % 2]
     n = tuple(torch.where(axis == k, sides, 0.0) for k in range(3))
-    q = tuple(p[k] - (stage.low[k] + stage.high[k]) / 2 for k in range(3))
-    half = [(stage.high[k] - stage.low[k]) / 2 for k in range(3)]
+    q = tuple(p[k] - (room.low[k] + room.high[k]) / 2 for k in range(3))
+    half = [(room.high[k] - room.low[k]) / 2 for k in range(3)]
     u, v = torch.where(axis == 0, q[2], q[0]), torch.where(axis == 1, q[2], q[1])
     hu, hv = torch.where(axis == 0, half[2], half[0]), torch.where(axis == 1, half[2], half[1])
     return n, u, v, hu, hv, torch.where(axis == 0, 2, 0), torch.where(axis == 1, 2, 1), axis != 1
@@ -129,12 +129,12 @@ def _on_cone(q: Vec, size: Tensor, soft: Tensor):
 _ON = {BOX: _on_box, BALL: _on_ball, CONE: _on_cone, CAPSULE: _on_capsule}
 
 
-def _painted(stage: Stage, scene: Scene, p: Vec, patch: Patch, ids: Tensor, face: Tensor):
+def _painted(room: LitRoom, caster: RayCaster, p: Vec, patch: Patch, ids: Tensor, face: Tensor):
     """Albedo, gloss and emitted light: every material's texture is evaluated once, at all of its points."""
-    materials = list(dict.fromkeys([*stage.faces, *(s.material for s in scene.solids)]))
+    materials = list(dict.fromkeys([*room.faces, *(s.material for s in caster.solids)]))
     number = {material: k for k, material in enumerate(materials)}
-    of_face = torch.tensor([number[m] for m in stage.faces])
-    of_solid = torch.tensor([0] + [number[s.material] for s in scene.solids])
+    of_face = torch.tensor([number[m] for m in room.faces])
+    of_solid = torch.tensor([0] + [number[s.material] for s in caster.solids])
     which = torch.where(ids == SHELL, of_face[face.clamp_min(0)], of_solid[ids])
     order = torch.argsort(which, stable=True)
     albedo, light, gloss = torch.zeros(3, len(ids)), torch.zeros(3, len(ids)), torch.zeros(len(ids))
@@ -147,7 +147,7 @@ def _painted(stage: Stage, scene: Scene, p: Vec, patch: Patch, ids: Tensor, face
                 albedo[k, i] = color[k] if isinstance(color[k], Tensor) else torch.full((len(i),), color[k])
                 light[k, i] = albedo[k, i] * material.glow
             gloss[i] = material.gloss
-    for decal in stage.decals:
+    for decal in room.decals:
         axis = decal.face // 2
         i = (face == decal.face).nonzero()[:, 0]
         (u0, u1), (v0, v1) = decal.u, decal.v

@@ -109,7 +109,7 @@ def corners(solid: Solid) -> np.ndarray:
     return solid.center + (signs * reach(solid)) @ solid.axes
 
 
-def outline(solid: Solid) -> np.ndarray:
+def silhouette(solid: Solid) -> np.ndarray:
     """Points (N, 3) on the solid's surface in the world that span its silhouette closely."""
     if solid.shape == BOX:
         return corners(solid)
