@@ -21,7 +21,7 @@ from equal import Terms, cell, over_seeds, value
 from variants import FULL, ROWS, build
 
 from mdlib.files import write_whole
-from mdlib.viewing.cost import count_macs
+from mdlib.viewing.network.summary import count_macs
 
 
 def markdown(found: Mapping, terms: Terms) -> str:

@@ -23,7 +23,7 @@ import torch
 from mdlib.evaluation.report import environment
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.registry import create_model, model_names
-from mdlib.viewing.cost import count_macs, peak_memory_mb, two_pictures
+from mdlib.viewing.network.summary import count_macs, peak_memory_mb, two_pictures
 
 REFERENCE = "mdnet"
 TRAIN_BATCH = 16

@@ -9,15 +9,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, make_dataclass
+from dataclasses import MISSING, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
 import tyro
 from tyro.conf import OmitArgPrefixes, PositionalRequiredArgs, arg
 
 from mdlib import __version__
-from mdlib.options import EvaluateConfig, InfoConfig, PredictConfig, SampleConfig
+from mdlib.options import EvaluateConfig, InfoConfig
 
 Config = TypeVar("Config")
 
@@ -63,15 +63,9 @@ def _info(arguments: list[str]) -> None:
 
 
 def _sample(arguments: list[str]) -> None:
-    config = _parse(SampleConfig, "sample", arguments)
-    from mdlib.creation.live import open_stored_or_live
-    from mdlib.viewing.scenes import scene, write_scene
+    from mdlib.viewing.scenes import SampleConfig, sample
 
-    dataset = open_stored_or_live(config.data)
-    samples = dataset if config.set == "all" else dataset.split()[config.set]
-    if not 0 <= config.index < len(samples):
-        raise ValueError(f"--index {config.index}: {config.set} has the samples 0 to {len(samples) - 1}")
-    _print_paths(write_scene(config.out, scene(samples, config.index)))
+    _print_paths(sample(_parse(SampleConfig, "sample", arguments, PositionalRequiredArgs)))
 
 
 def _train(arguments: list[str]) -> None:
@@ -143,25 +137,21 @@ def _evaluate(arguments: list[str]) -> None:
 
 
 def _predict(arguments: list[str]) -> None:
-    config = _parse(PredictConfig, "predict", arguments)
-    from mdlib.viewing.predict import Predictor, as_picture
-    from mdlib.viewing.scenes import write_prediction
+    from mdlib.viewing.scenes import PredictConfig, predict
 
-    bg_img, fg_bg_img = as_picture(config.bg), as_picture(config.fg_bg)
-    prediction = Predictor.load(config.weights)(bg_img, fg_bg_img)
-    _print_paths(write_prediction(config.out, bg_img, fg_bg_img, prediction))
+    _print_paths(predict(_parse(PredictConfig, "predict", arguments, PositionalRequiredArgs)))
 
 
 def _summary(arguments: list[str]) -> None:
-    from mdlib.viewing.commands import SummaryConfig, summary_command
+    from mdlib.viewing.network.summary import SummaryConfig, summarise
 
-    print(summary_command(_parse(SummaryConfig, "summary", arguments, PositionalRequiredArgs)), end="")
+    print(summarise(_parse(SummaryConfig, "summary", arguments, PositionalRequiredArgs)))
 
 
 def _draw(arguments: list[str]) -> None:
-    from mdlib.viewing.commands import DrawConfig, draw_command
+    from mdlib.viewing.network.draw import DrawConfig, draw
 
-    print(*draw_command(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)), sep="\n")
+    _print_paths(draw(_parse(DrawConfig, "draw", arguments, PositionalRequiredArgs)))
 
 
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
@@ -234,7 +224,20 @@ def run_command(command: Callable[[list[str]], None], arguments: list[str], debu
 
 def _parse(config: type[Config], command: str, arguments: list[str], *markers: object) -> Config:
     """The config that the arguments describe. Exits with help (0) or with what is wrong in them (2)."""
-    return tyro.cli(config, args=arguments, prog=f"python -m mdlib {command}", config=markers)
+    return tyro.cli(_named(config), args=arguments, prog=f"python -m mdlib {command}", config=markers)
+
+
+def _named(config: type[Config]) -> type[Config]:
+    """The config, of which help calls required fields by their names, such as FG_BG, not by their types."""
+    hints = get_type_hints(config, include_extras=True)
+    named = [
+        (field.name, Annotated[hints[field.name], arg(metavar=field.name.upper())])
+        for field in fields(config)
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
+    made = make_dataclass(config.__name__, named, bases=(config,), frozen=True)
+    made.__doc__ = config.__doc__
+    return made
 
 
 def _parse_with_recipe(config: type[Config], command: str, arguments: list[str]) -> Config:

@@ -18,20 +18,6 @@ class InfoConfig:
 
 
 @dataclass(frozen=True)
-class SampleConfig:
-    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
-
-    data: Positional[Annotated[Path, arg(metavar="DATA")]]
-    """folder of the data set"""
-    set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
-    """which backgrounds and cut-outs: seen in training or not"""
-    index: int = 0
-    """number of the sample in this set"""
-    out: Path = Path("sample")
-    """folder for the pictures"""
-
-
-@dataclass(frozen=True)
 class EvaluateConfig:
     """Measure a network on rooms and objects that its training never saw, beside plain subtraction.
 
@@ -52,17 +38,3 @@ class EvaluateConfig:
     """pairs measured at a time; changes no result"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the network runs; auto takes a GPU if there is one"""
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
-
-    bg: Positional[Annotated[Path, arg(metavar="BG")]]
-    """picture of the empty background"""
-    fg_bg: Positional[Annotated[Path, arg(metavar="FG_BG")]]
-    """the same scene with something in it, same size"""
-    weights: str = "mdnet"
-    """name of weights that come with the package, or run folder or saved model folder"""
-    out: Path = Path("prediction")
-    """folder for the pictures"""

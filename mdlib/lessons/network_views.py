@@ -1,11 +1,16 @@
-"""Which shapes go through a network, in the order of calculation."""
+"""What goes on in a network and in a loss, for the eye: shapes step by step, and what a loss asks for."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mdlib.modeling.losses import Losses
 from mdlib.modeling.modes import evaluation_mode
+from mdlib.modeling.networks.base import MaskDepth
+from mdlib.viewing.network.hooks import hooked
+
+_SURE = 1e-3  # a predicted mask is kept this far from 0 and 1, where its logit would be infinite
 
 
 class Call(NamedTuple):
@@ -23,26 +28,40 @@ def trace_shapes(model: nn.Module, bg: Tensor, fg_bg: Tensor, depth: int = 2) ->
 
     Parts without parameters are left out, and parts that give no tensor. The model stays as it is.
     """
+    parts = {name: part for name, part in model.named_modules() if name and name.count(".") < depth}
+    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     calls: list[Call] = []
 
-    def note(name: str):
-        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
-            first = output[0] if isinstance(output, (tuple, list)) else output
-            if isinstance(first, Tensor):
-                count = sum(p.numel() for p in module.parameters())
-                calls.append(Call(name, type(module).__name__, tuple(first.shape), count))
+    def note(name: str, output: object) -> None:
+        first = output[0] if isinstance(output, (tuple, list)) else output
+        if isinstance(first, Tensor):
+            calls.append(Call(name, type(parts[name]).__name__, tuple(first.shape), sizes[name]))
 
-        return hook
-
-    hooks = [
-        module.register_forward_hook(note(name))
-        for name, module in model.named_modules()
-        if name and name.count(".") < depth and any(True for _ in module.parameters())
-    ]
-    try:
-        with evaluation_mode(model):
-            model(bg, fg_bg)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with hooked([(name, parts[name]) for name, size in sizes.items() if size], note), evaluation_mode(model):
+        model(bg, fg_bg)
     return calls
+
+
+def loss_map(term: str, pred: Tensor, true: Tensor) -> tuple[float, Tensor]:
+    """The value of one loss term, such as "mask_dice" or "depth_gradient", and its picture.
+
+    pred, true: (H,W) in [0, 1], masks after the sigmoid, or closeness. The picture (H,W) is the negative
+    gradient with respect to `pred`: positive where the loss wants more of it, negative where less, 0 where
+    it does not care.
+    """
+    pred = pred.detach().clone()[None, None].clamp(_SURE, 1 - _SURE).requires_grad_()
+    batch = {"mask": true[None, None], "depth": true[None, None]}
+    with torch.enable_grad():
+        value = Losses({term: 1.0})(MaskDepth(pred.logit(), pred), batch)["total"]
+        (gradient,) = torch.autograd.grad(value, pred)
+    return value.item(), -gradient[0, 0]
+
+
+def signed_colours(values: Tensor) -> Tensor:
+    """Values (H,W) as colours (H,W,3) uint8: more wanted orange, less blue, 0 white; the 99.5th percentile of
+    their size is the full colour."""
+    full = torch.quantile(values.abs().flatten().float(), 0.995).clamp(min=1e-12)
+    strength = (values / full).clamp(-1, 1)[..., None]
+    orange, blue = (torch.tensor(rgb, dtype=torch.float32) for rgb in ((224, 112, 0), (0, 96, 192)))
+    colour = torch.where(strength > 0, orange, blue)
+    return (255 + strength.abs() * (colour - 255)).round().to(torch.uint8)

@@ -19,6 +19,7 @@ from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.modes import evaluation_mode
 from mdlib.viewing.figures import INK, difference, overlay, pictures
+from mdlib.viewing.network.hooks import hooked
 
 THUMBNAIL_PX = 48
 IOU_COLOURS = "cividis"  # the same order for everyone, colour-blind or not
@@ -60,22 +61,19 @@ def examine(
     whole = splits[set_name]
     chosen = whole.subset(frozen_pairs(whole.bg, whole.fg, set_name, seed, pairs))
     loader, device = make_loader(chosen, batch_size), next(model.parameters()).device
+    layer = model.cam_layers["mask"]
+    layers = [(layer, model.get_submodule(layer))]
     features: list[Tensor] = []
-    hook = model.get_submodule(model.cam_layers["mask"]).register_forward_hook(
-        lambda module, inputs, output: features.append(output)
-    )
     cases: list[Case] = []
-    try:
-        with evaluation_mode(model), torch.inference_mode():
-            for batch in loader:
-                truth = loader.to_float(batch, device)
-                seeds = disturbance_seeds(chosen.rows[batch["index"].numpy()], seed)
-                bg, fg_bg = disturb(condition, truth["bg"], truth["fg_bg"], truth["mask"], seeds)
-                answer = model(bg, fg_bg)
-                names = [chosen.sample_name(i) for i in batch["index"].tolist()]
-                cases += _cases(names, bg, fg_bg, answer, truth, features[-1][-len(names) :])
-    finally:
-        hook.remove()
+    note = hooked(layers, after=lambda name, output: features.append(output))
+    with note, evaluation_mode(model), torch.inference_mode():
+        for batch in loader:
+            truth = loader.to_float(batch, device)
+            seeds = disturbance_seeds(chosen.rows[batch["index"].numpy()], seed)
+            bg, fg_bg = disturb(condition, truth["bg"], truth["fg_bg"], truth["mask"], seeds)
+            answer = model(bg, fg_bg)
+            names = [chosen.sample_name(i) for i in batch["index"].tolist()]
+            cases += _cases(names, bg, fg_bg, answer, truth, features[-1][-len(names) :])
     return sorted(cases, key=lambda case: case.iou)
 
 

@@ -1,7 +1,9 @@
-"""Scenes as arrays: taken from a data set, written as picture files."""
+"""Scenes as arrays: taken from a data set, written as picture files, with what a network sees in them."""
 
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -9,15 +11,63 @@ from PIL import Image
 
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.loading.codec import decode, depth_to_closeness, encode_png, to_unit, z_to_closeness
-from mdlib.loading.dataset import SceneDataset
 from mdlib.viewing.figures import overlay, panel, sample_grid
-from mdlib.viewing.predict import Prediction
+from mdlib.viewing.predict import Prediction, Predictor, as_picture
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
 
 FULL_16 = 65535
 PACKAGED = files("mdlib.assets") / "sample"
 
 
-def scene(dataset: SceneDataset, index: int) -> dict[str, np.ndarray | None]:
+@dataclass(frozen=True)
+class SampleConfig:
+    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
+
+    data: Path
+    """folder of the data set"""
+    set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
+    """which backgrounds and cut-outs: seen in training or not"""
+    index: int = 0
+    """number of the sample in this set"""
+    out: Path = Path("sample")
+    """folder for the pictures"""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
+
+    bg: Path
+    """picture of the empty background"""
+    fg_bg: Path
+    """the same scene with something in it, same size"""
+    weights: str = "mdnet"
+    """name of weights that come with the package, or run folder or saved model folder"""
+    out: Path = Path("prediction")
+    """folder for the pictures"""
+
+
+def sample(config: SampleConfig) -> list[Path]:
+    """Write the sample; returns the files. Raises ValueError where the set has no sample of this number."""
+    from mdlib.creation.live import open_stored_or_live
+
+    dataset = open_stored_or_live(config.data)
+    samples = dataset if config.set == "all" else dataset.split()[config.set]
+    if not 0 <= config.index < len(samples):
+        raise ValueError(f"--index {config.index}: {config.set} has the samples 0 to {len(samples) - 1}")
+    return write_scene(config.out, scene(samples, config.index))
+
+
+def predict(config: PredictConfig) -> list[Path]:
+    """Write what the network finds in the two pictures; returns the files."""
+    bg_img, fg_bg_img = as_picture(config.bg), as_picture(config.fg_bg)
+    prediction = Predictor.load(config.weights)(bg_img, fg_bg_img)
+    return write_prediction(config.out, bg_img, fg_bg_img, prediction)
+
+
+def scene(dataset: "SceneDataset", index: int) -> dict[str, np.ndarray | None]:
     """Sample `index` as arrays: `bg_img` and `fg_bg_img` (H,W,3 uint8), `mask` (H,W float32, 0 to 1), `depth`
     (H,W float32 closeness, nan = unknown; None where the data set has none).
 

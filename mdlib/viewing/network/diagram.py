@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.modes import evaluation_mode
-from mdlib.viewing.network.graph import all_trainable, blocks_of, render
+from mdlib.viewing.network.graph import render
+from mdlib.viewing.network.hooks import blocks_of, hooked, recorded
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -24,8 +24,8 @@ OTHER_COLOUR, RESULT_COLOUR = "#eeeeee", "#c9b8e8"
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-class Call(NamedTuple):
-    """One call of a block: its name, what it gave, and the calls and pictures that it was made of."""
+class Node(NamedTuple):
+    """A call of a block, or a result: its name, its shape, and the calls and pictures that it was made of."""
 
     name: str
     shape: tuple[int, ...]  # (B, C, H, W)
@@ -35,8 +35,8 @@ class Call(NamedTuple):
 class Diagram(NamedTuple):
     """The calls of a forward pass in their order; per result (mask, depth) its shape and origins."""
 
-    calls: list[Call]
-    results: list[Call]
+    calls: list[Node]
+    results: list[Node]
 
 
 def trace_blocks(model: nn.Module, size: tuple[int, int] = (224, 224)) -> Diagram:
@@ -62,37 +62,27 @@ def trace_blocks(model: nn.Module, size: tuple[int, int] = (224, 224)) -> Diagra
     return Diagram(calls, results)
 
 
-def _forward(model: nn.Module, *pictures: Tensor) -> tuple[list[Call], list[Call], dict[str, float]]:
+def _forward(model: nn.Module, *pictures: Tensor) -> tuple[list[Node], list[Node], dict[str, float]]:
     """The calls of blocks in a prediction, its results, and a sum over what each call gave."""
-    calls: list[Call] = []
+    calls: list[Node] = []
     sums: dict[str, float] = {}
-    made_by: dict[
-        object, str
-    ] = {}  # node of the autograd graph -> the call or picture that it is the result of
+    made_by: dict[object, str] = {}  # function of the autograd graph -> the call or picture that it made
 
     def note(name: str, output: object) -> None:
         count = 1 + sum(call.name.split(" #")[0] == name for call in calls)
         label = name if count == 1 else f"{name} #{count}"
         tensors = list(_tensors(output))
-        calls.append(Call(label, tuple(tensors[0].shape), _origins(tensors, made_by)))
+        calls.append(Node(label, tuple(tensors[0].shape), _origins(tensors, made_by)))
         sums[label] = sum(float(tensor.detach().double().sum()) for tensor in tensors)
         made_by.update({tensor.grad_fn: label for tensor in tensors})
 
-    hooks = [
-        block.register_forward_hook(lambda _, inputs, output, name=name: note(name, output))
-        for name, block in blocks_of(model)
-    ]
-    try:
-        with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad(), all_trainable(model):
-            # A copy has a node in the graph, where the search for origins ends.
-            pictures = [picture.clone().requires_grad_(True).clone() for picture in pictures]
-            made_by.update({picture.grad_fn: p for picture, p in zip(pictures, PICTURES, strict=True)})
-            answer = model(*pictures)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with recorded(model), hooked(blocks_of(model), after=note):
+        # A copy has a node in the graph, where the search for origins ends.
+        pictures = [picture.clone().requires_grad_(True).clone() for picture in pictures]
+        made_by.update({picture.grad_fn: p for picture, p in zip(pictures, PICTURES, strict=True)})
+        answer = model(*pictures)
     results = [
-        Call(name.replace("_logits", ""), tuple(tensor.shape), _origins([tensor], made_by))
+        Node(name.replace("_logits", ""), tuple(tensor.shape), _origins([tensor], made_by))
         for name, tensor in answer._asdict().items()
         if tensor is not None
     ]
@@ -103,7 +93,7 @@ def draw_blocks(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     """Draw the blocks with their shapes for two pictures of `size` (H, W), as .svg, .png, .pdf or .gv.
 
     Each box: name, convolutions, channels x height x width of what it gives. Colours and frames tell encoder,
-    mask decoder and depth decoder apart. Returns the path; raises what `drawings.render` does.
+    mask decoder and depth decoder apart. Returns the path; raises what `graph.render` does.
     """
     from graphviz import Digraph
 
@@ -116,7 +106,7 @@ def draw_blocks(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     )
     for name in PICTURES:
         _box(graph, name, f"{name}\n{_shape((1, 3, *size))}", RESULT_COLOUR)
-    by_part: dict[str, list[Call]] = {}
+    by_part: dict[str, list[Node]] = {}
     for call in diagram.calls:
         by_part.setdefault(_part_of(model, call.name), []).append(call)
     for part, calls in by_part.items():

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdlib.modeling.modes import evaluation_mode
+from mdlib.viewing.network.hooks import hooked
 
 OUTPUTS = {"mask": "mask_logits", "depth": "depth"}  # how the pictures are called: names in MaskDepth
 
@@ -46,18 +47,17 @@ def _cam(
 ) -> Tensor:
     seen: list[Tensor] = []
 
-    def begin_here(module: nn.Module, inputs: tuple, features: object) -> Tensor:
+    module = _find(model, layer)
+
+    def begin_here(name: str, features: object) -> Tensor:
         """The graph starts at this layer; what follows gets a copy, which it may change in place."""
         if not isinstance(features, Tensor) or features.ndim != 4:
-            raise ValueError(f"layer {layer!r} ({type(module).__name__}) gives no feature maps (B,C,h,w)")
+            raise ValueError(f"layer {name!r} ({type(module).__name__}) gives no feature maps (B,C,h,w)")
         seen.append(features.detach().requires_grad_())
         return seen[-1].clone()
 
-    hook = _find(model, layer).register_forward_hook(begin_here)
-    try:
+    with hooked([(layer, module)], after=begin_here):
         answer = getattr(model(bg, fg_bg), _known(output))
-    finally:
-        hook.remove()
     if answer is None:
         raise ValueError(f"{type(model).__name__} answers with no {output}: leave it out of the layers")
     if region is None:

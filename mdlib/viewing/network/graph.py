@@ -1,22 +1,20 @@
 """A network as a drawing: torchviz's graph of how mask and depth are calculated, made readable.
 
-`draw_graph` shows every operation; `blocks.draw_blocks` the large picture.
+`draw_graph` shows every operation; `diagram.draw_blocks` the large picture.
 """
 
 import re
 import shutil
 from bisect import bisect
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from mdlib.modeling.modes import evaluation_mode
+from mdlib.viewing.network.hooks import blocks_of, hooked, recorded
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -45,15 +43,15 @@ def draw_graph(model: nn.Module, path: str | Path) -> Path:
     first = next(model.parameters())
     picture = torch.zeros(1, 3, GRAPH_PX, GRAPH_PX, device=first.device, dtype=first.dtype)
     begun: list[tuple[int, str]] = []  # number of the first operation after a block begins or ends, its name
-    hooks = [hook for name, block in blocks_of(model) for hook in _note_begin_and_end(name, block, begun)]
-    try:
-        with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad(), all_trainable(model):
-            answer = model(picture, picture)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        results = {name: x.clone() for name, x in answer._asdict().items() if x is not None}
-        graph = make_dot(tuple(results.values()), params={**dict(model.named_parameters()), **results})
+
+    def note(block: str) -> None:
+        here = torch.zeros((), requires_grad=True).clone().grad_fn  # autograd counts operations
+        begun.append((here._sequence_nr(), block))
+
+    with recorded(model), hooked(blocks_of(model), before=note, after=lambda block, output: note("")):
+        answer = model(picture, picture)
+    results = {name: x.clone() for name, x in answer._asdict().items() if x is not None}
+    graph = make_dot(tuple(results.values()), params={**dict(model.named_parameters()), **results})
     _tidy(graph, _blocks_of_operations(results.values(), begun))
     return render(graph, path)
 
@@ -76,34 +74,6 @@ def render(graph: "Digraph", path: str | Path) -> Path:
     return path
 
 
-def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """What a drawing keeps together, (name, module): one level below each of the network's parts."""
-    for part in dict.fromkeys(name for names in model.parts.values() for name in names):
-        yield from _opened(part, model.get_submodule(part))
-
-
-def _opened(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """What is inside, and inside of lists, which are never called themselves; without what learns nothing."""
-    for inner, block in module.named_children():
-        if any(isinstance(part, nn.ModuleList) for part in (block, *block.children())):
-            yield from _opened(f"{name}.{inner}", block)
-        elif any(True for _ in block.parameters()):
-            yield f"{name}.{inner}", block
-
-
-def _note_begin_and_end(
-    name: str, block: nn.Module, begun: list[tuple[int, str]]
-) -> Iterator[RemovableHandle]:
-    """Hooks that note when a block begins, and with the name "" when it ends."""
-
-    def note(what: str) -> None:
-        here = torch.zeros((), requires_grad=True).clone().grad_fn  # autograd counts operations
-        begun.append((here._sequence_nr(), what))
-
-    yield block.register_forward_pre_hook(lambda *_: note(name))
-    yield block.register_forward_hook(lambda *_: note(""))
-
-
 def _blocks_of_operations(results: Iterable[Tensor], begun: list[tuple[int, str]]) -> dict[str, str]:
     """Name of the box that torchviz gives an operation -> the block that calculates it, "" for none."""
     found: dict[str, str] = {}
@@ -115,19 +85,6 @@ def _blocks_of_operations(results: Iterable[Tensor], begun: list[tuple[int, str]
             found[str(id(node))] = begun[at][1] if at >= 0 else ""
             waiting.extend(origin for origin, _ in node.next_functions)
     return found
-
-
-@contextmanager
-def all_trainable(model: nn.Module) -> Iterator[None]:
-    """While it lasts, frozen parameters take part in the graph too."""
-    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
 
 
 def _tidy(graph: "Digraph", block_of: dict[str, str]) -> None:

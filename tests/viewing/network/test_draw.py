@@ -1,21 +1,10 @@
-"""summary and draw, as a user types them."""
-
-import re
+"""Drawings of a network, as a user orders them."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mdlib.modeling.registry import create_model, save_model
-
-
-def test_summary_tells_layers_and_costs(command_line):
-    done = command_line("summary", "mdnet", "--size", 32, "--rounds", 1)
-    assert done.code == 0, done.err
-    assert "Conv2d-1 " in done.out and "Total params: 1,496,621" in done.out
-    assert re.search(r"^Multiply-adds of a prediction: 0\.13 billion$", done.out, re.M)
-    assert re.search(r"^Latency of a prediction: [\d.]+ ms \(CPU, \d+ threads, batch 1", done.out, re.M)
-    assert re.search(r"^Memory of a prediction \(MB\): ", done.out, re.M)
 
 
 def test_draw_a_saved_model(command_line, tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 from mdlib.modeling.networks.base import freeze
 from mdlib.modeling.registry import create_model, model_names
 from mdlib.viewing.network.diagram import draw_blocks, trace_blocks
-from mdlib.viewing.network.graph import blocks_of
+from mdlib.viewing.network.hooks import blocks_of
 
 
 def received(model, size=(64, 64)) -> dict[str, set[str]]:
