@@ -52,10 +52,10 @@ picture: demo
 	@echo "assets/panel.png"
 
 gallery: env
-	@$(PY) benchmarks/gallery.py
+	@$(PY) -m benchmarks.release.gallery
 
 weights: env
-	@$(PY) benchmarks/ship_weights.py $(BG) $(FG) --keep $(KEEP)
+	@$(PY) -m benchmarks.release.ship_weights $(BG) $(FG) --keep $(KEEP)
 
 notebooks: env
 	@$(PY) notebooks/execute.py

@@ -1,7 +1,6 @@
 """Benchmarks run as their first lines say: tiny ones, for what they write, not for their figures."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -14,14 +13,11 @@ from mdlib.evaluation.disturb import CONDITIONS
 
 @pytest.fixture
 def benchmark(repository):
-    """benchmark("leak.py", *words) -> standard output, run as a user does it."""
+    """benchmark("quality.leak", *words) -> standard output, run as a user does it."""
 
-    def run(script, *words):
-        command = [sys.executable, repository / "benchmarks" / script, *map(str, words)]
-        paths = os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
-        )
+    def run(name, *words):
+        command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=repository)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -31,7 +27,7 @@ def benchmark(repository):
 def test_leak(benchmark, tiny_dataset, tmp_path):
     few = ("--steps", 2, "--size", 32, "--batch-size", 4, "--pairs", 2)
     where = ("--runs", tmp_path / "runs", "--json", tmp_path / "leak.json")
-    out = benchmark("leak.py", tiny_dataset, *few, *where)
+    out = benchmark("quality.leak", tiny_dataset, *few, *where)
     found = json.loads((tmp_path / "leak.json").read_text())
     strict, leaky = found["sets"]["four sets"], found["sets"]["random split"]
     assert list(strict) == ["train", "new_fg", "new_bg", "new_both", "same pairs"]
@@ -45,7 +41,7 @@ def test_leak(benchmark, tiny_dataset, tmp_path):
 
 def test_networks(benchmark, tmp_path):
     few = ("--networks", "mdnet", "conv2-mask", "--size", 32, "--rounds", 1, "--threads", 1)
-    out = benchmark("networks.py", *few, "--parts", "latency", "--json", tmp_path / "networks.json")
+    out = benchmark("speed.networks", *few, "--parts", "latency", "--json", tmp_path / "networks.json")
     found = json.loads((tmp_path / "networks.json").read_text())
     assert found["networks"]["mdnet"]["parameters"] == 1_496_621
     assert found["latency"]["1 thread"]["as created"]["mdnet"]["times_reference"] == 1
@@ -56,7 +52,7 @@ def test_compare(benchmark, tiny_dataset, tmp_path):
     few = ("--samples", 8, "--batch-size", 4, "--size", 32, "--pairs", 2, "--seeds", 0, "--rounds", 1)
     what = ("--networks", "mdnet", "conv2-mask", "--rates", 1e-3, "--costs", "latency", "--cost-size", 32)
     where = ("--runs", tmp_path / "runs", "--json", tmp_path / "compare.json")
-    out = benchmark("compare.py", tiny_dataset, *few, *what, *where)
+    out = benchmark("quality.compare", tiny_dataset, *few, *what, *where)
     found = json.loads((tmp_path / "compare.json").read_text())
     by_samples = {one["network"]: one for one in found["results"]["equal samples"]}
     by_time = {one["network"]: one for one in found["results"]["equal time"]}
@@ -74,7 +70,8 @@ def test_compare(benchmark, tiny_dataset, tmp_path):
         assert img.width > 800
     finished = sorted((tmp_path / "runs").glob("*/result.json"))
     before = [path.stat().st_mtime_ns for path in finished]
-    assert out.endswith(benchmark("compare.py", tiny_dataset, *few, *what, *where))  # nothing is done twice
+    again = benchmark("quality.compare", tiny_dataset, *few, *what, *where)
+    assert out.endswith(again)  # nothing is done twice
     assert [path.stat().st_mtime_ns for path in finished] == before
 
 
@@ -92,7 +89,7 @@ def test_ablation(benchmark, tiny_dataset, tmp_path):
         "early fusion, 6 channels",
     )
     where = ("--runs", tmp_path / "runs", "--json", tmp_path / "ablation.json")
-    out = benchmark("ablation.py", tiny_dataset, *few, *where)
+    out = benchmark("quality.ablation", tiny_dataset, *few, *where)
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found["results"]) == ["mdnet", "early fusion, 6 channels"]
     assert found["rows"]["mdnet"]["parameters"] == 1_496_621
@@ -108,11 +105,11 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
     few = ("--steps", 4, "--stages", "32:0.5,48:0.5", "--rooms", 8, "--size", 64, "--pairs", 2)
     keep = ("--keep", tmp_path / "keep", "--weights", tmp_path / "weights", "--results", tmp_path / "results")
     pictures = (tmp_path / "bg", tmp_path / "fg")
-    assert "## Figures" in benchmark("ship_weights.py", *pictures, *few, *keep)
+    assert "## Figures" in benchmark("release.ship_weights", *pictures, *few, *keep)
     first = load_file(tmp_path / "weights/mdnet.safetensors")
     about = json.loads((tmp_path / "weights/mdnet.json").read_text())
     assert (about["name"], about["step"], about["samples_seen"]) == ("mdnet", 4, 64)
-    benchmark("ship_weights.py", *pictures, *few, *keep, "--export", "--finish", 2)
+    benchmark("release.ship_weights", *pictures, *few, *keep, "--export", "--finish", 2)
     second = load_file(tmp_path / "weights/mdnet.safetensors")
     assert first.keys() == second.keys()
     assert not all(first[name].equal(second[name]) for name in first)
@@ -122,13 +119,13 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
     # Depth alone, then mask and depth of two runs put together.
     first, depth, both = (tmp_path / "keep" / name for name in ("run", "depth", "both"))
     alone = ("--mix", "rooms", "many-rooms", "--stages", "32:1:freeze=encoder+mask_decoder")
-    benchmark("ship_weights.py", *pictures, *few, *keep, "--run", "depth", "--start", first, *alone)
+    benchmark("release.ship_weights", *pictures, *few, *keep, "--run", "depth", "--start", first, *alone)
     mask_of, depth_of = (load_file(run / "model.safetensors") for run in (first, depth))
     of_depth = [name for name in mask_of if name.startswith("depth_")]
     assert of_depth
     assert {name for name in mask_of if not mask_of[name].equal(depth_of[name])} == set(of_depth)
     kept = ("--steps", 1, "--stages", "32:1:lr=1e-12")
-    benchmark("ship_weights.py", *pictures, *few, *keep, *kept, "--run", "both", "--start", first, depth)
+    benchmark("release.ship_weights", *pictures, *few, *keep, *kept, "--run", "both", "--start", first, depth)
     weights = load_file(both / "model.safetensors")
     parameters = [name for name in weights if not name.endswith(("running_mean", "running_var", "tracked"))]
     assert all(weights[name].equal((depth_of if name in of_depth else mask_of)[name]) for name in parameters)
@@ -149,7 +146,7 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
     before = json.loads(packaged.with_suffix(".json").read_text())
     more = ("--run", "more", "--start", packaged, "--augment", 0.5, *kept)
     for again in ((), ("--export",)):
-        benchmark("ship_weights.py", *pictures, *few, *keep, *more, *again)
+        benchmark("release.ship_weights", *pictures, *few, *keep, *more, *again)
         elsewhere = "/moved/since/assets/weights/mdnet.safetensors"  # where the project was may not matter
         (tmp_path / "keep/more/start.json").write_text(json.dumps([elsewhere]))
         about = json.loads((tmp_path / "weights/mdnet.json").read_text())
@@ -165,12 +162,12 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
 
 
 def test_pair_check(benchmark, tiny_dataset):
-    lines = benchmark("pair_check.py", tiny_dataset, "--pairs", 2).splitlines()
+    lines = benchmark("quality.pair_check", tiny_dataset, "--pairs", 2).splitlines()
     assert len(lines) == 2 + 8
     assert lines[2].startswith("| data | clean | ")
 
 
 @pytest.mark.slow
 def test_panels(benchmark):
-    lines = benchmark("panels.py", "--rounds", 1, "--threads", 1).splitlines()
+    lines = benchmark("speed.panels", "--rounds", 1, "--threads", 1).splitlines()
     assert [line.split(" | ")[0] for line in (lines[2], lines[-1])] == ["| Predict", "| Effects"]

@@ -130,9 +130,9 @@ class TrainConfig:
     """Where to train; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the network's activations."""
-    # mdnet on a CPU (benchmarks/training.py --choices contiguous fused compile): 0.94 times as fast without
-    # channels_last and 0.98 with fused at 224 px, within the noise of that machine; 0.83 with compile at
-    # 112 px, after 3.5 minutes of compiling. Nothing speaks for other defaults.
+    # mdnet on a CPU (benchmarks/speed/training.py --choices contiguous fused compile): 0.94 times as fast
+    # without channels_last and 0.98 with fused at 224 px, within the noise of that machine; 0.83 with compile
+    # at 112 px, after 3.5 minutes of compiling. Nothing speaks for other defaults.
     channels_last: bool = True
     """Keep the channels of a pixel side by side in memory."""
     compile: bool = False

@@ -6,9 +6,9 @@
 | edges | log(edges of the scene / of the empty place) along the rim of what changed | above -0.2 | |
 
 Ranges of 40 photographs of an office and 40 drawn rooms, each with an object, clean and disturbed in six
-ways, and of 80 other places (`python benchmarks/pair_check.py DATA ...`). Of swapped pictures 62 to 100 % are
-noticed where the spot is the same, 20 to 92 % where the camera moved. Camouflaged objects have weak rims: 8
-to 25 % of them are taken for swapped; of all others none is.
+ways, and of 80 other places (`python -m benchmarks.quality.pair_check DATA ...`). Of swapped pictures 62 to
+100 % are noticed where the spot is the same, 20 to 92 % where the camera moved. Camouflaged objects have weak
+rims: 8 to 25 % of them are taken for swapped; of all others none is.
 """
 
 from typing import NamedTuple

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import common
-from weights_history import WEIGHTS, Part, data_of, is_packaged, starts_of
-
+from benchmarks import harness
+from benchmarks.release.weights_history import WEIGHTS, Part, data_of, is_packaged, starts_of
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.training.config import TrainConfig
 
@@ -45,7 +44,7 @@ Averaged weights; those of the depth's convolutions are stored in 16 bits, and w
 is `benchmarks/results/weights_training.jsonl` and `.png`. Made by
 
 ```bash
-python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP{options}
+python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP{options}
 ```
 
 ## Figures
@@ -193,7 +192,7 @@ def conditions(found: Mapping) -> str:
     cells = [[name, *(f"{one[m]['iou']:.3f}" for m in models)] for name, one in rows.items()]
     means = [f"**{found['mean_of_ten'][model]['iou']:.3f}**" for model in models]
     cells.insert(len(CONDITIONS), ["**mean of the ten**", *means])
-    return common.table(["condition", "mdnet", *models[1:]], cells)
+    return harness.table(["condition", "mdnet", *models[1:]], cells)
 
 
 def depth(scores: Mapping[str, Mapping[str, float]]) -> str:
@@ -204,7 +203,7 @@ def depth(scores: Mapping[str, Mapping[str, float]]) -> str:
         for name, one in scores.items()
         if "abs_rel" in one or "object_abs_rel" in one
     ]
-    return common.table(["", *(metric.replace("_", " ") for metric in columns)], cells)
+    return harness.table(["", *(metric.replace("_", " ") for metric in columns)], cells)
 
 
 def warning(scores: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,8 +1,8 @@
 """Networks and losses side by side, on equal terms, once at equal samples and once at equal time.
 
-    python benchmarks/compare.py --tiny                                  # makes its own data, 10 minutes
-    python benchmarks/compare.py DATA [DATA ...] --runs RUNS --json compare.json
-    python benchmarks/compare.py DATA --networks mdnet fcn --losses mdnet "BCE + SSIM" --seeds 0 1 2
+    python -m benchmarks.quality.compare --tiny                             # makes its own data, 10 minutes
+    python -m benchmarks.quality.compare DATA [DATA ...] --runs RUNS --json compare.json
+    python -m benchmarks.quality.compare DATA --networks mdnet fcn --losses mdnet "BCE + SSIM" --seeds 0 1 2
 
 All candidates are trained by the same recipe (AdamW, cosine, averaged weights, augmentation) on the same
 samples in the same order. Tuning is equal too: of the learning rates in --rates each takes the one with the
@@ -21,12 +21,11 @@ import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import common
-import networks
-from compare_report import figure, markdown
-from equal import MEAN, Terms
-from training import Steps
-
+from benchmarks import harness
+from benchmarks.quality.compare_report import figure, markdown
+from benchmarks.quality.equal import MEAN, Terms
+from benchmarks.speed import networks
+from benchmarks.speed.training import Steps
 from mdlib.creation.create import CreateConfig, create
 from mdlib.evaluation.protocol import HEADLINE
 from mdlib.files import write_whole
@@ -187,7 +186,7 @@ def main() -> None:
 
     Comparison(terms, args).run(write)
     print(args.json.with_suffix(".md").read_text())
-    print(f"{args.json}, .md and .png; {common.machine()}")
+    print(f"{args.json}, .md and .png; {harness.machine()}")
 
 
 if __name__ == "__main__":

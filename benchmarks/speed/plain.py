@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from common import BATCH, WORKERS, Stream, repeat
-from loader_data import KINDS, encoded_samples, suffixes
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
+from benchmarks.harness import BATCH, WORKERS, Stream, repeat
+from benchmarks.speed.loader_data import KINDS, encoded_samples, suffixes
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.zip_writer import ShardWriter
 

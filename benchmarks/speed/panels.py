@@ -1,6 +1,6 @@
 """What one update of each panel costs at 224 px: from a moved control to the finished page.
 
-python benchmarks/panels.py
+python -m benchmarks.speed.panels
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Size, time and loss of the ways to encode samples: what the settings of creation were chosen by.
 
-    python benchmarks/encodings.py                      # drawn rooms and objects, 224 px
-    python benchmarks/encodings.py --data DIR           # a data set of `create` (its samples before encoding)
+    python -m benchmarks.speed.encodings              # drawn rooms and objects, 224 px
+    python -m benchmarks.speed.encodings --data DIR   # a data set of `create` (its samples before encoding)
 
 One core, medians over rounds. What a colour setting costs where it matters, at the edges of objects, is told
 by the IoU of subtraction with the best threshold per picture, on pictures that went through the encoding.
@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import common
 import numpy as np
 import simplejpeg
 import torch
 from PIL import Image
 
+from benchmarks import harness
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import live_dataset
 from mdlib.evaluation.baselines import BestThreshold
@@ -139,7 +139,7 @@ def _measures(encoded: list[bytes], encode_us: float, decode_us: float) -> list[
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -149,10 +149,10 @@ def main() -> None:
             data = create(made)
         imgs = pictures(data)
     rows = colour_rows(imgs, options.rounds) + gray_rows(imgs, options.rounds)
-    print(f"{common.machine()}\n{len(imgs['mask'])} samples of {imgs['mask'].shape[1:]} (H, W)\n")
+    print(f"{harness.machine()}\n{len(imgs['mask'])} samples of {imgs['mask'].shape[1:]} (H, W)\n")
     head = ["encoding", "kB", "encode (us)", "decode (us)", "mean loss", "IoU of subtraction"]
-    print(common.table(head, rows))
-    common.write_json(options.json, {"machine": common.machine(), "head": head, "rows": rows})
+    print(harness.table(head, rows))
+    harness.write_json(options.json, {"machine": harness.machine(), "head": head, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What a training step costs: waiting for data, losses, and the choices of layout, format and optimizer.
 
-    python benchmarks/training.py --data FOLDER                 # mdnet at 224 px, batches of 16
-    python benchmarks/training.py --data FOLDER --losses        # and every preset of losses
-    python benchmarks/training.py --data FOLDER --choices contiguous bf16 fused    # and options, one by one
+    python -m benchmarks.speed.training --data FOLDER             # mdnet at 224 px, batches of 16
+    python -m benchmarks.speed.training --data FOLDER --losses    # and every preset of losses
+    python -m benchmarks.speed.training --data FOLDER --choices contiguous bf16 fused  # and options
 
 All ways run in one process and in turns, because speeds of a shared machine drift; every ratio is taken
 within one round, and the median of the rounds is printed. A step is that of `Trainer.train_step`: to floats,
@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import common
 import torch
 
+from benchmarks import harness
 from mdlib.creation.create import CreateConfig, create
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.networks.base import MaskDepth
@@ -131,12 +131,12 @@ def compare_choices(
     for _ in range(rounds):
         for name, way in ways.items():
             times[name].append(way.take(steps, real=False)[0])
-    return {name: common.ratio(times["defaults"], seconds) for name, seconds in times.items()}
+    return {name: harness.ratio(times["defaults"], seconds) for name, seconds in times.items()}
 
 
 def main() -> None:
     """Measure and print."""
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--model", default="mdnet")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -152,7 +152,7 @@ def main() -> None:
     settings = {"data": data, "model": args.model, "batch_size": args.batch_size, "size": args.size}
     config, feed = TrainConfig(**settings), open_feed([data], threads=2)
     step = measure(config, feed, args.rounds, args.steps)
-    result = {"machine": common.machine(), "threads": torch.get_num_threads(), "step": step}
+    result = {"machine": harness.machine(), "threads": torch.get_num_threads(), "step": step}
     print(f"{args.model}, {args.size} px, batches of {args.batch_size}, {result['threads']} threads")
     print(f"{step['samples_per_s']:.1f} samples/s; on a cached batch {step['cached_samples_per_s']:.1f}")
     print(f"real over cached {step['real_over_cached']:.2f}; share of the step: waiting for data", end=" ")
@@ -160,12 +160,12 @@ def main() -> None:
     if args.losses:
         result["losses_s"] = compare_losses(config, feed, args.rounds, args.steps)
         rows = [[name, f"{1000 * seconds:.0f}"] for name, seconds in result["losses_s"].items()]
-        print("\n" + common.table(["losses", "ms"], rows))
+        print("\n" + harness.table(["losses", "ms"], rows))
     if args.choices:
         result["choices"] = compare_choices(args.choices, settings, feed, args.rounds, args.steps)
         rows = [[name, f"{speed:.2f}"] for name, speed in result["choices"].items()]
-        print("\n" + common.table(["choice", "times as fast as the defaults"], rows))
-    common.write_json(args.json, result)
+        print("\n" + harness.table(["choice", "times as fast as the defaults"], rows))
+    harness.write_json(args.json, result)
 
 
 if __name__ == "__main__":

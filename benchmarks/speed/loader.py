@@ -1,10 +1,10 @@
 """Samples per second and memory of mdlib's loader beside other ways to load the same pictures.
 
-    python benchmarks/loader.py                      fast archives: ours, the limit, and the peers
-    python benchmarks/loader.py --encoding exact8    the same with depth in 8-bit PNG (exact16: 16-bit)
-    python benchmarks/loader.py --size 112           half the size, from the same archives
-    python benchmarks/loader.py --train              beside training steps of mdnet
-    python benchmarks/loader.py --gpu                JPEG decoded on the GPU
+    python -m benchmarks.speed.loader                      fast archives: ours, the limit, and the rivals
+    python -m benchmarks.speed.loader --encoding exact8    the same with depth in 8-bit PNG (exact16: 16-bit)
+    python -m benchmarks.speed.loader --size 112           half the size, from the same archives
+    python -m benchmarks.speed.loader --train              beside training steps of mdnet
+    python -m benchmarks.speed.loader --gpu                JPEG decoded on the GPU
 
 The limit decodes the same bytes with the same decoders from memory, on every core, into one reused buffer per
 process. A sample is fg_bg, mask and depth of 224 x 224 px, a batch 64 of them; backgrounds are not counted.
@@ -19,14 +19,13 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-import common
-import loader_data
 import numpy as np
-import peers
 import torch
-from common import BATCH, Stream
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks import harness
+from benchmarks.harness import BATCH, Stream
+from benchmarks.speed import loader_data, rivals
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
@@ -91,7 +90,7 @@ class Limit(Dataset):
 
 def open_limit(data: Path, cores: int, reduce: int = 1) -> Stream:
     pictures = Limit(data, reduce)
-    return common.repeat(
+    return harness.repeat(
         DataLoader(pictures, BATCH, num_workers=cores, collate_fn=len, persistent_workers=True)
     )
 
@@ -180,38 +179,39 @@ def ways_of(options: argparse.Namespace, data: Path) -> dict[str, tuple]:
             f"float batches, decoded at {options.size} px": (open_float, data, options.size, True),
         }
         return {"limit": (open_limit, data, cores), "ours, 2 threads": ours["ours, 2 threads"], **half}
-    others = {name: (open_stream, data, *args) for name, (_, _, open_stream, *args) in peers.PEERS.items()}
-    if options.encoding == "exact16":  # as documented the peers would cut it to 8 bits
+    others = {name: (open_stream, data, *args) for name, (_, _, open_stream, *args) in rivals.RIVALS.items()}
+    if options.encoding == "exact16":  # as documented the rivals would cut it to 8 bits
         others = {name: others[name] for name in ("folders + PIL", "ZIP in memory + PIL")}
     return {"limit": (open_limit, data, cores), **ours, **others}
 
 
-def report(contestants: list[common.Contestant]) -> str:
+def report(contestants: list[harness.Contestant]) -> str:
     by_name = {contestant.name: contestant for contestant in contestants}
     base = {"limit": "of the limit", "folders + PIL": "x folders + PIL"}
     base = {name: head for name, head in base.items() if name in by_name}
     rows = []
     for contestant in contestants:
         row = [contestant.name, f"{statistics.median(contestant.rates):,.0f}"]
-        row += [f"{common.ratio(contestant.rates, by_name[name].rates):.2f}" for name in base]
+        row += [f"{harness.ratio(contestant.rates, by_name[name].rates):.2f}" for name in base]
         rows.append([*row, f"{contestant.memory_mb:,.0f}"])
-    return common.table(["loader", "samples/s", *base.values(), "memory MB"], rows)
+    return harness.table(["loader", "samples/s", *base.values(), "memory MB"], rows)
 
 
-def training_report(contestants: list[common.Contestant]) -> str:
+def training_report(contestants: list[harness.Contestant]) -> str:
     limit, cached, loaded, one, one_beside, ours_beside = (contestant.rates for contestant in contestants)
     ideal = [1 / (1 / a + 1 / b) for a, b in zip(cached, limit, strict=True)]
-    share = 1 - common.ratio(loaded, cached)
+    share = 1 - harness.ratio(loaded, cached)
     return (
-        f"\nTraining with the loader reaches {common.ratio(loaded, ideal):.2f} of what training and decoding "
-        f"on the same cores allow; the loader takes {share:.1%} of the time.\n"
-        f"Beside training on one core, ours reaches {common.ratio(ours_beside, one_beside):.2f} of the limit "
-        f"on the other core beside training, {common.ratio(ours_beside, one):.2f} of it on an idle machine."
+        f"\nTraining with the loader reaches {harness.ratio(loaded, ideal):.2f} of what training and "
+        f"decoding on the same cores allow; the loader takes {share:.1%} of the time.\n"
+        f"Beside training on one core, ours reaches {harness.ratio(ours_beside, one_beside):.2f} of the "
+        "limit on the other core beside training, "
+        f"{harness.ratio(ours_beside, one):.2f} of it on an idle machine."
     )
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--samples", type=int, default=20_000, help="samples of the data that is built")
     parser.add_argument("--take", type=int, default=3000, help="samples of one measurement (at most 4 s)")
     parser.add_argument("--encoding", choices=list(loader_data.DEPTHS), default="fast")
@@ -224,9 +224,9 @@ def main() -> None:
     root = options.data or Path(tempfile.gettempdir()) / f"mdlib-loader-{options.samples}"
     loader_data.build(root, options.samples)
     data = root / options.encoding
-    print(f"{common.machine()}\n{loader_data.describe(root)}\n")
+    print(f"{harness.machine()}\n{loader_data.describe(root)}\n")
     if options.gpu:
-        from decode_gpu import compare_gpu
+        from benchmarks.speed.decode_gpu import compare_gpu
 
         print(compare_gpu(data, options.rounds))
         return
@@ -234,15 +234,15 @@ def main() -> None:
     if options.only and not options.train:
         ways = {name: way for name, way in ways.items() if any(word in name for word in options.only)}
     for name in ways:
-        if name in peers.PEERS:
-            peers.prepare(data, name)
-    contestants = common.compete(ways, options.rounds, options.take)
+        if name in rivals.RIVALS:
+            rivals.prepare(data, name)
+    contestants = harness.compete(ways, options.rounds, options.take)
     print(report(contestants))
     if options.train:
         print(training_report(contestants))
     results = {c.name: {"samples_per_s": c.rates, "memory_mb": c.memory_mb} for c in contestants}
-    common.write_json(
-        options.json, {"machine": common.machine(), "encoding": options.encoding, "ways": results}
+    harness.write_json(
+        options.json, {"machine": harness.machine(), "encoding": options.encoding, "ways": results}
     )
 
 

@@ -1,6 +1,6 @@
 """How well viewing.pair_check notices pictures of different places, and swapped ones.
 
-python benchmarks/pair_check.py DATA ... [--pairs 40]
+python -m benchmarks.quality.pair_check DATA ... [--pairs 40]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Draws assets/gallery.jpg: rooms with their depth, props, and props ray-cast inside rooms.
 
-    python benchmarks/gallery.py [--out assets/gallery.jpg]
+    python -m benchmarks.release.gallery [--out assets/gallery.jpg]
 
 Everything is made by the generator of mdlib from the numbers below; nearer is brighter in the depth rows.
 """

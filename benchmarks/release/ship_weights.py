@@ -1,8 +1,8 @@
 """The weights that come with the package: data, training, evaluation, model card.
 
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP            # everything
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --export   # the newest weights, now
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --export --finish 400
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP            # everything
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP --export   # the newest weights, now
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP --export --finish 400
 
 Trains mdnet on drawn rooms with drawn objects (exact depth), on photographed objects in other drawn rooms,
 and, for the mask alone, on photographed and drawn objects over photographs: small pictures first, then larger
@@ -13,13 +13,14 @@ Mask and depth are taught by separate weights, so two machines (or cores) can go
 `--start` puts them together. RUN is what `--run` called the folder in KEEP. With `--size 160`, which needs a
 KEEP of its own, pictures are composed at 160 px: shrunk to it, they teach softer edges than are measured.
 
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP/at160 --size 160 --run mask \\
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP/at160 --size 160 --run mask \\
         --start KEEP/run --mix photographs props-in-photographs cutouts-in-rooms rooms \\
         --stages 160:1:freeze=depth_decoder:lr=0.0005
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP --run depth --start KEEP/run \\
         --mix more-rooms many-rooms cutouts-in-rooms \\
         --stages "160:1:freeze=encoder+mask_decoder:loss=mdnet + depth of objects and pairs"
-    python benchmarks/ship_weights.py BG_DIR FG_DIR --keep KEEP --run both --start KEEP/at160/mask KEEP/depth
+    python -m benchmarks.release.ship_weights BG_DIR FG_DIR --keep KEEP --run both \\
+        --start KEEP/at160/mask KEEP/depth
 
 `--start assets/weights/mdnet.safetensors` goes on from the weights that come with the package; the runs that
 they come from need not be there. `--augment 0.4` disturbs fewer pictures: edges become sharper on clean ones.
@@ -40,10 +41,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import model_card
 from torch import Tensor, nn
-from weights_history import curve, history, log, remember_start, starts_of
 
+from benchmarks.release import model_card
+from benchmarks.release.weights_history import curve, history, log, remember_start, starts_of
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.protocol import evaluate
@@ -58,7 +59,7 @@ from mdlib.training.config import TrainConfig
 from mdlib.training.state import part
 from mdlib.training.trainer import Trainer, new_model
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = REPOSITORY / "assets/weights", REPOSITORY / "benchmarks/results"
 STEPS = 2_800  # about 80 minutes on one core
 STAGES = "112:0.64,160:0.24,224:0.12"

@@ -1,7 +1,7 @@
 """Live samples beside stored ones: how large they are on the disk, and how fast a loader delivers them.
 
-    python benchmarks/live.py
-    python benchmarks/live.py --bg BG_DIR --fg FG_DIR --size 160
+    python -m benchmarks.speed.live
+    python -m benchmarks.speed.live --bg BG_DIR --fg FG_DIR --size 160
 
 One recipe is made three times: without pictures of its samples, and with them, depth `exact` and `fast`. A
 background, a cut-out and a row of the table take the same room in a set of any size, so what a large recipe
@@ -14,9 +14,8 @@ import zipfile
 from itertools import count
 from pathlib import Path
 
-import common
-from common import BATCH, Stream
-
+from benchmarks import harness
+from benchmarks.harness import BATCH, Stream
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import open_stored_or_live
 from mdlib.loading.loader import make_loader
@@ -56,7 +55,7 @@ def bytes_each(recipe_only: Path) -> dict[str, float]:
 
 def main() -> None:
     """Make, measure and print."""
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--bg", type=Path, help="folder of backgrounds; without one, rooms are drawn")
     parser.add_argument("--fg", type=Path, help="folder of cut-outs; without one, props are drawn")
     parser.add_argument("--count", type=int, default=20, help="rooms to draw, and props")
@@ -73,22 +72,22 @@ def main() -> None:
         root = options.data or Path(temporary)
         folders = {name: create(CreateConfig(out=root / name, **recipe, **way)) for name, way in ways.items()}
         each = bytes_each(folders["live"])
-        contestants = common.compete(
+        contestants = harness.compete(
             {name: (open_loader, folder) for name, folder in folders.items()}, options.rounds, 40 * BATCH
         )
         mb = {name: sum(p.stat().st_size for p in f.iterdir()) / 1e6 for name, f in folders.items()}
     rates = {way.name: way.rates for way in contestants}
     head = ["way", "samples/s", "of stored, exact", "memory (MB)", "on the disk (MB)"]
     rows = [
-        [way.name, f"{statistics.median(way.rates):,.0f}", f"{common.ratio(way.rates, rates['exact']):.2f}",
+        [way.name, f"{statistics.median(way.rates):,.0f}", f"{harness.ratio(way.rates, rates['exact']):.2f}",
          f"{way.memory_mb:,.0f}", f"{mb[way.name]:,.1f}"]
         for way in contestants
     ]  # fmt: skip
     large = {name: each[name] * LARGE[name] / 1e6 for name in LARGE}
-    print(f"{options.size} px, {THREADS} threads, {common.machine()}\n{common.table(head, rows)}")
+    print(f"{options.size} px, {THREADS} threads, {harness.machine()}\n{harness.table(head, rows)}")
     parts = ", ".join(f"{LARGE[name]:,} {name} {size:.1f} MB" for name, size in large.items())
     print(f"a recipe alone would take {sum(large.values()):.1f} MB: {parts}")
-    common.write_json(options.json, {"rates": rates, "mb": mb, "bytes_each": each, "large_mb": large})
+    harness.write_json(options.json, {"rates": rates, "mb": mb, "bytes_each": each, "large_mb": large})
 
 
 if __name__ == "__main__":

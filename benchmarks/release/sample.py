@@ -1,6 +1,6 @@
 """Draws the two pictures that the panels show when nobody gives them any: assets/sample/.
 
-python benchmarks/sample.py
+python -m benchmarks.release.sample
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from mdlib.viewing.scenes import drawn_scene, png_files
 ROOM, PROP, SIZE = 21, 7, (224, 224)
 
 if __name__ == "__main__":
-    folder = Path(__file__).resolve().parents[1] / "assets/sample"
+    folder = Path(__file__).resolve().parents[2] / "assets/sample"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = drawn_scene(ROOM, PROP, SIZE)
     for name in ("bg", "fg_bg"):

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import common
-from equal import MEAN, cell, over_seeds
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from benchmarks import harness
+from benchmarks.quality.equal import MEAN, cell, over_seeds
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 from mdlib.loading.splits import SETS
 from mdlib.viewing.figures import INK
@@ -63,18 +63,18 @@ def score_table(results: Sequence[Mapping], columns: Sequence[Column]) -> str:
         seeds = len(one["measured"])
         cells = [cell(over_seeds(one["measured"], column), digits, seeds) for _, column, digits in columns]
         rows.append([label(one), f"{one['samples']:,}", f"{one['lr']:g}", seeds, *cells])
-    return common.table(["network", "samples seen", "lr", "seeds", *(title for title, *_ in columns)], rows)
+    return harness.table(["network", "samples seen", "lr", "seeds", *(title for title, *_ in columns)], rows)
 
 
 def set_table(results: Sequence[Mapping], data: str) -> str:
     rows = [[label(one), *(f"{mean_of(one, data, 'sets', name):.3f}" for name in SETS)] for one in results]
-    return common.table(["network", *SETS], rows)
+    return harness.table(["network", *SETS], rows)
 
 
 def condition_table(results: Sequence[Mapping], data: str) -> str:
     names = (*CONDITIONS, MEAN, *UNSEEN)
     rows = [[label(one), *(f"{mean_of(one, data, 'scores', name):.3f}" for name in names)] for one in results]
-    return common.table(["network", *names], rows)
+    return harness.table(["network", *names], rows)
 
 
 def mean_of(one: Mapping, data: str, kind: str, name: str) -> float:
@@ -99,7 +99,7 @@ def cost_table(found: Mapping) -> str:
         head.append(f"memory of a {what}, {px} (MB)")
         for name, one in costs["memory_mb"]["CPU"].items():
             rows[name].append("–" if one[what] is None else f"{one[what]:,.0f}")
-    return common.table(head, list(rows.values()))
+    return harness.table(head, list(rows.values()))
 
 
 def latencies(found: Mapping) -> dict[str, float]:

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import common
 import numpy as np
 import torch
-from common import BATCH
 from torchvision.io import ImageReadMode, decode_jpeg
 
+from benchmarks import harness
+from benchmarks.harness import BATCH
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 
@@ -41,10 +41,10 @@ def compare_gpu(data: Path, rounds: int, device: str = "cuda") -> str:
             if i >= 0:
                 rates[name].append(rate)
     first = rates["decoded on the CPU, copied"]
-    rows = [[n, f"{statistics.median(r):,.0f}", f"{common.ratio(r, first):.2f}"] for n, r in rates.items()]
+    rows = [[n, f"{statistics.median(r):,.0f}", f"{harness.ratio(r, first):.2f}"] for n, r in rates.items()]
     apart = torch.stack(on_gpu()).short().sub(torch.stack(on_cpu()).short()).abs().float()
     return (
-        common.table(["fg_bg on the GPU", "pictures/s", "x CPU"], rows)
+        harness.table(["fg_bg on the GPU", "pictures/s", "x CPU"], rows)
         + f"\n\nThe two differ by {apart.mean():.3f} of 255 on average, at most by {apart.max():.0f}."
     )
 

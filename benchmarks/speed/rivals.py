@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import BATCH, WORKERS, Stream, repeat
-from loader_data import KINDS, SIZE, encoded_sample, encoded_samples, suffixes
-from plain import open_files, open_zip_file, open_zip_memory, prepare_files, prepare_zip
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
+from benchmarks.harness import BATCH, WORKERS, Stream, repeat
+from benchmarks.speed.loader_data import KINDS, SIZE, encoded_sample, encoded_samples, suffixes
+from benchmarks.speed.plain import open_files, open_zip_file, open_zip_memory, prepare_files, prepare_zip
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 
@@ -150,7 +150,7 @@ def open_litdata(data: Path, by_hand: bool) -> Stream:
 
 
 # name -> (what it reads, function that writes that, function that opens the stream, its further arguments)
-PEERS: dict[str, tuple] = {
+RIVALS: dict[str, tuple] = {
     "folders + PIL": ("files", prepare_files, open_files),
     "ZIP in memory + PIL": ("all.zip", prepare_zip, open_zip_memory),
     "ZipFile per worker + PIL": ("all.zip", prepare_zip, open_zip_file),
@@ -165,7 +165,7 @@ PEERS: dict[str, tuple] = {
 
 def prepare(data: Path, name: str) -> None:
     """Write what the way `name` reads, beside the shards of the data set `data`, unless it is there."""
-    out, write = PEERS[name][:2]
+    out, write = RIVALS[name][:2]
     done = data / f"{out}.done"
     if not done.exists():
         shutil.rmtree(data / out, ignore_errors=True)  # left by a run that was stopped

@@ -19,7 +19,7 @@ from mdlib.files import sha256_of
 from mdlib.loading.format import DATASET_FILE
 
 if TYPE_CHECKING:
-    from create import Config
+    from benchmarks.speed.create import Config
 
 EVERY_S = 1.0  # between two looks at the memory
 SAMPLES = 400_000

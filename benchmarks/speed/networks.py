@@ -6,7 +6,7 @@ and medians of them are printed. Memory is measured in a fresh process each: by 
 (batch 1), and one step of training (batch 16: prediction, loss, gradients, AdamW), raise what the process
 holds. On a GPU, where there is one, latency and memory in 32-bit and in half precision (autocast).
 
-    python benchmarks/networks.py --json benchmarks/results/networks.json
+    python -m benchmarks.speed.networks --json benchmarks/results/networks.json
 """
 
 import json
@@ -17,9 +17,9 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import common
 import torch
 
+from benchmarks import harness
 from mdlib.evaluation.report import environment
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.registry import create_model, model_names
@@ -119,7 +119,7 @@ def relative(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     return {
         name: {
             "ms": statistics.median(values),
-            "times_reference": common.ratio(values, times[REFERENCE]),
+            "times_reference": harness.ratio(values, times[REFERENCE]),
         }
         for name, values in times.items()
     }
@@ -167,12 +167,12 @@ def markdown(found: dict) -> str:
             head += [f"{place}, {way} (ms)", f"x {REFERENCE}"]
             for name, one in by_network.items():
                 rows[name] += [f"{one['ms']:.1f}", f"{one['times_reference']:.1f}"]
-    tables = [common.table(head, list(rows.values()))]
+    tables = [harness.table(head, list(rows.values()))]
     if memory := found.get("memory_mb"):
         head = ["network", *(f"{place}, {what} (MB)" for place in memory for what in WORK)]
         columns = list(memory.values())
         rows = [[name, *(megabytes(one[name][what]) for one in columns for what in WORK)] for name in rows]
-        tables.append(common.table(head, rows))
+        tables.append(harness.table(head, rows))
     return "\n\n".join(tables)
 
 
@@ -181,7 +181,7 @@ def megabytes(value: float | None) -> str:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--networks", nargs="+", default=model_names(), help="some of all; mdnet is needed")
     parser.add_argument("--size", type=int, default=224, help="height and width of the pictures in px")
     parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
@@ -193,9 +193,9 @@ def main() -> None:
     if args.json and args.json.is_file():  # parts that were measured before stay
         before = json.loads(Path(args.json).read_text())
         found = before | found if before["size"] == found["size"] else found
-    common.write_json(args.json, found)
+    harness.write_json(args.json, found)
     print(markdown(found))
-    print(f"\n{args.size} x {args.size} px; {common.machine()}")
+    print(f"\n{args.size} x {args.size} px; {harness.machine()}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Opening an archive of a million members, reading them at random, and what workers keep: mdlib and zipfile.
 
-    python benchmarks/index.py                       builds an archive of 1,200,000 members (1.4 GB) first
+    python -m benchmarks.speed.index           builds an archive of 1,200,000 members (1.4 GB) first
 
 Times to open are taken in fresh processes, in turns; random reads in one process, in turns. Members come in
 threes, as the pictures of a sample do. Memory of a worker is what each of two holds for itself after as many
@@ -16,10 +16,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import common
 import numpy as np
 import psutil
 
+from benchmarks import harness
 from mdlib.loading.archive import Archive
 from mdlib.loading.zip_writer import ShardWriter
 
@@ -148,7 +148,7 @@ def _workers(context, count: int, archive: Archive | zipfile.ZipFile | None, rea
 def _work(archive: Archive | zipfile.ZipFile | None, reads: int, seed: int, done, pipe) -> None:
     _read_at_random(archive, reads, seed)
     done.wait()
-    held = common.private_mb(os.getpid())
+    held = harness.private_mb(os.getpid())
     done.wait()
     pipe.send(held)
 
@@ -170,14 +170,14 @@ def _read_at_random(archive: Archive | zipfile.ZipFile | None, reads: int, seed:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--members", type=int, default=1_200_000, help="members of the archive that is built")
     parser.add_argument("--bytes", type=int, default=1000, help="size of a member")
     options = parser.parse_args()
     folder = options.data or Path(tempfile.gettempdir()) / "mdlib-index"
     path = folder / f"{options.members}x{options.bytes}.zip"
     in_fresh_process(build, path, options.members, options.bytes)
-    print(f"{common.machine()}\n{options.members:,} members of {options.bytes:,} bytes\n")
+    print(f"{harness.machine()}\n{options.members:,} members of {options.bytes:,} bytes\n")
     openers = {"mdlib": Archive, "zipfile": zipfile.ZipFile}
     opened = {name: [] for name in openers}
     for _ in range(options.rounds):
@@ -192,7 +192,7 @@ def main() -> None:
     }
     report(opened, found, rates, kept)
     results = {"open": opened, "find": found, "reads_per_s": rates, "worker_mb": kept}
-    common.write_json(options.json, {"machine": common.machine(), "members": options.members, **results})
+    harness.write_json(options.json, {"machine": harness.machine(), "members": options.members, **results})
 
 
 def report(opened: dict, found: list[dict], rates: dict, kept: dict) -> None:
@@ -203,16 +203,16 @@ def report(opened: dict, found: list[dict], rates: dict, kept: dict) -> None:
         [n, f"{median(r, 'open_s'):.2f}", f"{median(r, 'kept_mb'):.0f}", f"{median(r, 'peak_mb'):.0f}"]
         for n, r in opened.items()
     ]
-    print(common.table(["opening", "seconds", "kept MB", "peak MB"], rows))
+    print(harness.table(["opening", "seconds", "kept MB", "peak MB"], rows))
     print(
         f"\nFinding a third of the names: {median(found, 'find_s'):.2f} s, "
         f"{median(found, 'kept_mb'):.0f} MB more\n"
     )
     base = rates["zipfile"]
-    rows = [[n, f"{statistics.median(r):,.0f}", f"{common.ratio(r, base):.1f}"] for n, r in rates.items()]
-    print(common.table(["random reads", "per second", "x zipfile"], rows))
+    rows = [[n, f"{statistics.median(r):,.0f}", f"{harness.ratio(r, base):.1f}"] for n, r in rates.items()]
+    print(harness.table(["random reads", "per second", "x zipfile"], rows))
     rows = [[name, f"{mb:.0f}"] for name, mb in kept.items()]
-    print("\n" + common.table(["worker after reading", "own MB"], rows))
+    print("\n" + harness.table(["worker after reading", "own MB"], rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How fast creation writes samples, beside the plain way and the limit that encoding sets.
 
-    python benchmarks/create.py --bg BG_DIR --fg FG_DIR --fg-mask MASK_DIR
-    python benchmarks/create.py                     # drawn rooms and props, with depth
-    python benchmarks/create.py --full --data DIR   # 400,000 samples at 224 px, killed twice on the way
+    python -m benchmarks.speed.create --bg BG_DIR --fg FG_DIR --fg-mask MASK_DIR
+    python -m benchmarks.speed.create                     # drawn rooms and props, with depth
+    python -m benchmarks.speed.create --full --data DIR   # 400,000 samples at 224 px, killed twice on the way
 
 Three measurements in one run, because the speed of shared machines drifts:
   create   the whole command: start of the workers, sources, near-duplicates, shards, checksums, card; and
@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import machine, write_json
 from PIL import Image
 
+from benchmarks.harness import machine, write_json
 from mdlib.creation.composing.sample import composed, scene_of
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.sources.stored import KeptSources
@@ -80,7 +80,7 @@ def main(config: Config) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         if config.full:
-            from create_full import run
+            from benchmarks.speed.create_full import run
 
             result = run(config, config.data or Path(folder) / "set")
         else:

@@ -1,7 +1,7 @@
 """Recipes side by side at equal time: trains each, writes the curves as JSON and PNG.
 
-    python benchmarks/compare_recipes.py DATA --minutes 30 --out FOLDER
-    python benchmarks/compare_recipes.py DATA --minutes 1 --recipes conv2-mask mdnet
+    python -m benchmarks.quality.compare_recipes DATA --minutes 30 --out FOLDER
+    python -m benchmarks.quality.compare_recipes DATA --minutes 1 --recipes conv2-mask mdnet
 
 Every network gets the same data, the same minutes of training on the same machine, one after the other, and
 is looked at on the same pairs of new rooms and new objects at its own final size, the averaged weights where
@@ -14,8 +14,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import common
-
+from benchmarks import harness
 from mdlib.run import open_feed
 from mdlib.training.config import TrainConfig
 from mdlib.training.optim import new_model
@@ -55,7 +54,7 @@ def main() -> None:
         config = from_recipe(name, data=args.data, run=args.out / name, checks=args.checks, seed=args.seed)
         config = replace(config, minutes=args.minutes, epochs=None, steps=None, accumulate=args.accumulate)
         runs[name] = train(replace(config, check_pairs=args.pairs))
-    result = {"machine": common.machine(), "minutes": args.minutes, "pairs": args.pairs, "seed": args.seed}
+    result = {"machine": harness.machine(), "minutes": args.minutes, "pairs": args.pairs, "seed": args.seed}
     result["recipes"] = {name: RECIPES[name] for name in runs}
     result["curves"] = runs
     (args.out / "recipes.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
@@ -65,7 +64,7 @@ def main() -> None:
         last = [row["scores"] for row in curve if "scores" in row][-1]
         steps = max(row["step"] for row in curve)
         rows.append([name, steps, *(f"{last[score]:.3f}" if score in last else "-" for score in SCORES)])
-    print(common.table(["recipe", "steps", *SCORES], rows))
+    print(harness.table(["recipe", "steps", *SCORES], rows))
     print(args.out / "recipes.png")
 
 

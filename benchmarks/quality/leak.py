@@ -9,7 +9,7 @@ Some rooms and objects are harder than others, so the two are also measured on t
 new_both that the random split keeps from training too. There the first network has seen every room and every
 object before, and the second none.
 
-    python benchmarks/leak.py DATA --runs RUNS --json leak.json     # 1,000 steps each, about 2 x 8 minutes
+    python -m benchmarks.quality.leak DATA --runs RUNS --json leak.json  # 1,000 steps each, 2 x 8 minutes
 
 Stopped and started again, it goes on where it was.
 """
@@ -19,9 +19,9 @@ import json
 import sys
 from pathlib import Path
 
-import common
 import numpy as np
 
+from benchmarks import harness
 from mdlib.evaluation.pairs import random_split
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import SceneDataset, open_dataset
@@ -135,7 +135,7 @@ def markdown(found: dict) -> str:
         if name != SAME or way == STRICT
     ]
     return (
-        common.table(["trained on", "measured on", "pairs", *(TITLES[m] for m in metrics)], rows)
+        harness.table(["trained on", "measured on", "pairs", *(TITLES[m] for m in metrics)], rows)
         + f"\n\n{found['model']}, {found['steps']:,} steps each ({found['samples_seen']:,} samples seen) at "
         f"{found['size']} px, seed {found['seed']}. Data set {found['dataset']['id'][:16]}, "
         f"{found['dataset']['samples']:,} samples. Checksums of the pairs: {', '.join(checksums)}."

@@ -4,8 +4,8 @@ Every row sees the same samples in the same order with the same settings, and is
 new rooms and new objects. Several data sets are mixed for training and measured apart; those without depth
 teach the mask alone.
 
-    python benchmarks/ablation.py DATA [DATA ...] --runs RUNS --json ablation.json
-    python benchmarks/ablation.py DATA --rows mdnet "no alignment" --seeds 0 1 2
+    python -m benchmarks.quality.ablation DATA [DATA ...] --runs RUNS --json ablation.json
+    python -m benchmarks.quality.ablation DATA --rows mdnet "no alignment" --seeds 0 1 2
 
 All rows of the first seed come first, then those of the next. Stopped and started again, it goes on where it
 was; the table holds what is done so far.
@@ -16,10 +16,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import common
-from equal import Terms, cell, over_seeds, value
-from variants import FULL, ROWS, build
-
+from benchmarks import harness
+from benchmarks.quality.equal import Terms, cell, over_seeds, value
+from benchmarks.quality.variants import FULL, ROWS, build
 from mdlib.files import write_whole
 from mdlib.viewing.network.summary import count_macs
 
@@ -37,7 +36,7 @@ def markdown(found: Mapping, terms: Terms) -> str:
         f"{found['batch_size']}; {found['pairs']} frozen pairs of `new_both` per data set and condition. In "
         f"brackets the difference to mdnet with the same seeds. {machine['processor']}, {machine['cores']} "
         f"cores; torch {versions['torch']}.",
-        common.table(["row", "parameters", "GMAC at 224 px", "seeds"], costs),
+        harness.table(["row", "parameters", "GMAC at 224 px", "seeds"], costs),
     ]
     for name, about in found["data"].items():
         columns = [column for column in terms.columns() if column[1][0] == name]
@@ -57,7 +56,7 @@ def score_table(found: Mapping, columns: Sequence[tuple]) -> str:
                 text += f" ({sum(gains) / len(gains):+.{digits}f})"
             cells.append(text)
         rows.append([name, *cells])
-    return common.table(["", *(title.split(": ")[-1] for title, *_ in columns)], rows)
+    return harness.table(["", *(title.split(": ")[-1] for title, *_ in columns)], rows)
 
 
 def main() -> None:

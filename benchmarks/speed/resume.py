@@ -1,6 +1,6 @@
 """What it costs to be able to stop: going on within an epoch of 400,000 samples, and saving while training.
 
-    python benchmarks/resume.py                  builds a data set of 400,000 tiny samples (0.6 GB) first
+    python -m benchmarks.speed.resume           builds a data set of 400,000 tiny samples (0.6 GB) first
 
 Going on: from opening the data set to the first batch, at the beginning and at 90 % of an epoch, each time in
 a fresh process, in turns; then reading mdnet's checkpoint. Saving: mdnet trained on one batch in memory, a
@@ -19,11 +19,11 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import common
 import numpy as np
 import torch
-from index import in_fresh_process
 
+from benchmarks import harness
+from benchmarks.speed.index import in_fresh_process
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
@@ -82,10 +82,10 @@ def first_batch(data: Path, done: float) -> dict[str, float]:
     dataset = open_dataset(data)
     dataset.split()
     opened = time.perf_counter()
-    loader = make_loader(dataset, common.BATCH, shuffle=True, threads=2)
+    loader = make_loader(dataset, harness.BATCH, shuffle=True, threads=2)
     loader.set_epoch(3, start=int(done * len(loader)))
     batch = loader.to_float(next(iter(loader)))
-    assert len(batch["mask"]) == common.BATCH
+    assert len(batch["mask"]) == harness.BATCH
     elapsed = {"open_s": opened - begin, "first_batch_s": time.perf_counter() - begin}
     return {**elapsed, "computing_s": time.process_time() - busy}
 
@@ -153,12 +153,12 @@ def saving(folder: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--samples", type=int, default=400_000)
     options = parser.parse_args()
     data = (options.data or Path(tempfile.gettempdir()) / "mdlib-resume") / f"{options.samples}"
     in_fresh_process(build, data, options.samples)
-    print(f"{common.machine()}\n")
+    print(f"{harness.machine()}\n")
     places = {"its beginning": 0.0, "90 % of it": 0.9}
     found = {name: [] for name in places}
     for _ in range(options.rounds):
@@ -174,7 +174,7 @@ def main() -> None:
         "first batch (s)",
         "computing (s)",
     ]
-    print(common.table(head, rows))
+    print(harness.table(head, rows))
     with tempfile.TemporaryDirectory() as folder:
         saved = in_fresh_process(saving, Path(folder))
     read_s, step_ms = statistics.median(saved["read_s"]), statistics.median(saved["step_ms"])
@@ -186,8 +186,8 @@ def main() -> None:
         [name, f"{statistics.median(saved[key]):.0f}", f"{max(saved[key]):.0f}"]
         for name, key in (("blocked", "blocked_ms"), ("computing", "computing_ms"), ("in all", "in_all_ms"))
     ]
-    print(common.table(["training waits per checkpoint", "median (ms)", "max (ms)"], rows))
-    common.write_json(options.json, {"machine": common.machine(), "first_batch": found, "saving": saved})
+    print(harness.table(["training waits per checkpoint", "median (ms)", "max (ms)"], rows))
+    harness.write_json(options.json, {"machine": harness.machine(), "first_batch": found, "saving": saved})
 
 
 if __name__ == "__main__":
