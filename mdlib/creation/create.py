@@ -17,16 +17,10 @@ from mdlib.creation.config import CreateConfig, make_recipe
 from mdlib.creation.depth.floor import add_depth
 from mdlib.creation.depth.photographs import estimate
 from mdlib.creation.depth.teacher import locate
+from mdlib.creation.items import Background, Cutout
 from mdlib.creation.placing.hard_sets import prepare
 from mdlib.creation.sources import stored
-from mdlib.creation.sources.pictures import (
-    Background,
-    Cutout,
-    folder_backgrounds,
-    folder_cutouts,
-    prop_cutout,
-    room_background,
-)
+from mdlib.creation.sources.pictures import folder_backgrounds, folder_cutouts, prop_cutout, room_background
 from mdlib.creation.workers import executor_of, give_back_memory, run_all
 from mdlib.creation.writing import card, manifest, shard
 from mdlib.creation.writing.manifest import readable

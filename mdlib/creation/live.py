@@ -15,7 +15,7 @@ import torch
 
 from mdlib.creation.composing.sample import Scene, joined, scene_of
 from mdlib.creation.composing.sprite import Sprite
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements
 from mdlib.creation.sources import stored
 from mdlib.creation.workers import on_one_core
 from mdlib.creation.writing.shard import Workshop

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from mdlib import __version__
 from mdlib.creation import recipe
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements
 from mdlib.creation.workers import executor_of, run_all
 from mdlib.creation.writing import card, manifest, shard
 from mdlib.creation.writing.statistics import Statistics, combine

@@ -7,9 +7,8 @@ import torch
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import Sprite, make_sprite
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing.outline import Ground, Outline
-from mdlib.creation.sources.pictures import Background, Cutout
 from mdlib.loading.codec import z_to_closeness
 
 

@@ -9,7 +9,7 @@ import torch
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
 from mdlib.creation.composing.srgb import WHITE, to_linear, to_srgb
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements
 from mdlib.loading.codec import z_to_closeness
 from mdlib.rooms.generate import Prop, Room
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mdlib.creation.items import Background, Cutout
 from mdlib.creation.place_by_hand import Stage
-from mdlib.creation.sources.pictures import Background, Cutout, prop_cutout, room_background
+from mdlib.creation.sources.pictures import prop_cutout, room_background
 
 SIZE = (64, 80)
 

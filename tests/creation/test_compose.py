@@ -6,7 +6,7 @@ import torch
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements
 
 
 def to_linear(stored):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.items import Background, Cutout, Placements, to_whole_mm
 from mdlib.creation.placing.candidates import Rules, draw
 from mdlib.creation.placing.counted_random import row_seeds
-from mdlib.creation.placing.draw import Placements, place_all
 from mdlib.creation.placing.outline import Ground, Outline
-from mdlib.creation.sources.pictures import Background, Cutout, to_whole_mm
+from mdlib.creation.placing.placements import place_all
 from mdlib.rooms.generate import render_room
 from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.raycasting.render import render

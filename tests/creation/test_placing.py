@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
+from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing.candidates import Rules, draw
 from mdlib.creation.placing.counted_random import Draws, row_seeds
-from mdlib.creation.placing.draw import COLUMNS, Placements, place_all, with_others
 from mdlib.creation.placing.outline import Ground, Outline
-from mdlib.creation.sources.pictures import Background, Cutout
+from mdlib.creation.placing.placements import COLUMNS, place_all, with_others
 
 FOCAL_PX, CAMERA_M = 90.0, 1.5
 

@@ -8,10 +8,10 @@ from PIL import Image
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
 from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing import hard_sets
-from mdlib.creation.placing.draw import Placements, Rules
+from mdlib.creation.placing.candidates import Rules
 from mdlib.creation.placing.outline import Outline
-from mdlib.creation.sources.pictures import Background, Cutout
 from mdlib.creation.writing.shard import Workshop
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import open_dataset

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from mdlib.creation.depth import relative
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Cutout, Placements
 from mdlib.creation.placing.outline import Outline
-from mdlib.creation.sources.pictures import Cutout
 
 
 def test_percentiles_of_a_background_become_fixed_closeness():

@@ -7,7 +7,7 @@ import torch
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.shadow import _FOCAL, _SQUEEZE, Light, cast, lights
 from mdlib.creation.composing.sprite import make_sprite
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements
 
 SIZE, EYE_M = 200, 1.5  # a level camera
 

@@ -9,8 +9,7 @@ import torch
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import Sprite
 from mdlib.creation.depth.relative import closeness_of
-from mdlib.creation.placing.draw import Placements
-from mdlib.creation.sources.pictures import Background
+from mdlib.creation.items import Background, Placements
 from mdlib.loading import codec
 
 

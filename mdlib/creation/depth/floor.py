@@ -11,14 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.creation.sources.pictures import (
-    Background,
-    by_stem,
-    child_seed,
-    folder_pictures,
-    kept_part,
-    read_each,
-)
+from mdlib.creation.items import Background
+from mdlib.creation.sources.pictures import by_stem, child_seed, folder_pictures, kept_part, read_each
 from mdlib.loading import codec
 
 FLOOR = 2  # what the generator is for

@@ -11,14 +11,8 @@ from mdlib.creation.config import CreateConfig
 from mdlib.creation.depth import relative
 from mdlib.creation.depth.floor import FLOOR, with_floor
 from mdlib.creation.depth.teacher import BATCH, ask, locate, probe, settle
-from mdlib.creation.sources.pictures import (
-    Background,
-    Cutout,
-    child_seed,
-    folder_pictures,
-    read_each,
-    to_whole_mm,
-)
+from mdlib.creation.items import Background, Cutout, to_whole_mm
+from mdlib.creation.sources.pictures import child_seed, folder_pictures, read_each
 
 _GRAY = 128
 _CANVAS_PX, _OBJECT_PX = 384, 320  # a cut-out is shown on a gray square, with its longer side that long

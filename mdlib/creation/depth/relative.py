@@ -14,9 +14,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mdlib.creation.placing.draw import Placements
+from mdlib.creation.items import Placements, to_whole_mm
 from mdlib.creation.placing.outline import Outline
-from mdlib.creation.sources.pictures import to_whole_mm
 
 RANK = (1.0, 99.0)  # percentiles
 AT = (0.05, 0.95)  # closeness; what lies beyond, and the relief of objects, has room up to 0 and 1

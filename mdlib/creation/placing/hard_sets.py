@@ -13,9 +13,9 @@ import torch
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import Sprite
-from mdlib.creation.placing.draw import Placements, Rules
+from mdlib.creation.items import Background, Cutout, Placements
+from mdlib.creation.placing.candidates import Rules
 from mdlib.creation.placing.outline import Outline
-from mdlib.creation.sources.pictures import Background, Cutout
 
 TINY_AREA, CROPPED_SHARE = 0.01, 0.5  # the definitions: below these
 LEAST_SHOWN, LEAST_PX = 0.05, 12  # share of a cropped object that is seen; pixels of any that are its own

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mdlib.creation.sources.pictures import Background, Cutout
+from mdlib.creation.items import Background, Cutout
 
 
 class Ground:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from mdlib.creation.items import Background, Cutout, to_whole_mm
 from mdlib.loading import codec
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -20,38 +20,6 @@ _SAME_SHAPE = 0.03  # masks made by other tools are often a pixel larger or smal
 _ROOM, _PROP = 0, 1
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Background:
-    """An empty scene at the size of the data set.
-
-    rgb (H,W,3) uint8; z (H,W) float32 metres along the optical axis, nan = unknown; floor (H,W) bool, where
-    objects may stand; focal_px the focal length in pixels. The last three are None for photographs.
-
-    With `teacher_scale` z is no metres but relative (see `relative`), scaled by these two percentiles.
-    """
-
-    name: str
-    rgb: np.ndarray
-    z: np.ndarray | None = None
-    floor: np.ndarray | None = None
-    focal_px: float | None = None
-    teacher_scale: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Cutout:
-    """A thing to put into a scene, cropped to its box.
-
-    rgba (h,w,4) uint8, alpha not premultiplied; relief (h,w) float32, metres that each pixel lies behind the
-    contact point, nan outside, None = flat; height_m its true height, None = unknown.
-    """
-
-    name: str
-    rgba: np.ndarray
-    relief: np.ndarray | None = None
-    height_m: float | None = None
 
 
 def folder_pictures(folder: str | Path, what: str) -> list[Path]:
@@ -130,11 +98,6 @@ def room_backgrounds(n: int, size: tuple[int, int], seed: int) -> list[Backgroun
 def prop_cutouts(n: int, seed: int) -> list[Cutout]:
     """The first `n` props of `seed`."""
     return [prop_cutout(i, seed) for i in range(n)]
-
-
-def to_whole_mm(metres: np.ndarray) -> np.ndarray:
-    """Metres rounded to the millimetre: what is stored, so that stored and fresh sources compose alike."""
-    return (np.rint(np.asarray(metres, np.float64) * 1000.0) / 1000.0).astype(np.float32)
 
 
 def child_seed(*numbers: int) -> int:

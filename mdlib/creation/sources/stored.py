@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mdlib.creation.sources.pictures import Background, Cutout
+from mdlib.creation.items import Background, Cutout
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.zip_writer import ShardWriter

@@ -18,12 +18,12 @@ from mdlib.creation.composing.sample import Scene, composed, scene_of, stored_de
 from mdlib.creation.composing.sprite import Sprite, make_sprite
 from mdlib.creation.depth import relative
 from mdlib.creation.depth.teacher import load
+from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing.candidates import TALLEST_M, Rules
-from mdlib.creation.placing.draw import Placements, place_all, with_others
 from mdlib.creation.placing.hard_sets import Fits, rules_of
 from mdlib.creation.placing.outline import Ground, Outline
+from mdlib.creation.placing.placements import place_all, with_others
 from mdlib.creation.sources import stored
-from mdlib.creation.sources.pictures import Background, Cutout
 from mdlib.creation.workers import give_back_memory, stop_if_asked
 from mdlib.creation.writing.statistics import Statistics
 from mdlib.files import sha256_of

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mdlib.creation.items import Background, Cutout
 from mdlib.creation.place_by_hand import Placed, Stage
-from mdlib.creation.sources.pictures import Background, Cutout, prop_cutouts, room_backgrounds
+from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
 from mdlib.viewing.figures import depth_colours, depth_range
 from mdlib.viewing.panels.panel import DONE, NOTE, Panel, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
@@ -19,7 +20,7 @@ CUTOUT_PX = 512
 class DataPanel(Panel):
     """`DataPanel(backgrounds=None, cutouts=None)`: how a sample comes about.
 
-    Lists of creation.sources.Background and Cutout; None: two drawn rooms and three drawn things, which takes
+    Lists of creation.items.Background and Cutout; None: two drawn rooms and three drawn things, which takes
     a few seconds. Controls: `background`, `cutout` (numbers), `x`, `foot`, `scale` (in
     per cent), `true_size`, `flip`, `shadow`.
     """

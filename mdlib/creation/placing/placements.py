@@ -1,64 +1,17 @@
 """Where objects go: random placements, each from its own seed, so that any of them can be drawn again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
+from mdlib.creation.items import Placements
 from mdlib.creation.placing.candidates import Rules, draw
 from mdlib.creation.placing.counted_random import Draws, row_seeds
 from mdlib.creation.placing.outline import Ground, Outline
 
-COLUMNS = "sample,bg,fg,flip,x_px,y_px,scale,z_m,seed"
 _OTHERS = 1  # names these draws among those of a placement
 _ATTEMPTS = 100  # draws before a pair counts as having no more different placements
-
-
-@dataclass(frozen=True)
-class Placements:
-    """One row per object, as columns of equal length.
-
-    sample, bg, fg: numbers; flip: bool; x_px, y_px: top left of the scaled cut-out; scale: its height over
-    the picture's; z_m: metres at its contact point, nan unknown; seed: what the row was drawn from.
-    """
-
-    sample: np.ndarray
-    bg: np.ndarray
-    fg: np.ndarray
-    flip: np.ndarray
-    x_px: np.ndarray
-    y_px: np.ndarray
-    scale: np.ndarray
-    z_m: np.ndarray
-    seed: np.ndarray
-
-    @classmethod
-    def one(
-        cls, x_px: int, y_px: int, scale: float, z_m: float, fg: int = 0, flip: bool = False
-    ) -> "Placements":
-        """One row: this object in a picture of its own, sample 0 on background 0."""
-        return cls(*(np.array([value]) for value in (0, 0, fg, flip, x_px, y_px, scale, z_m, 0)))
-
-    def __len__(self) -> int:
-        return len(self.sample)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> "Placements":
-        return Placements(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def height_px(self, picture_height: int) -> np.ndarray:
-        """Height of each scaled cut-out in whole pixels."""
-        return np.maximum(1, np.rint(self.scale * picture_height)).astype(np.int64)
-
-    def to_csv(self, sample_digits: int, bg_digits: int, fg_digits: int) -> bytes:
-        """The table as the data set keeps it, with ids of fixed width."""
-        lines = [COLUMNS]
-        columns = (getattr(self, field.name).tolist() for field in fields(self))
-        for sample, bg, fg, flip, x, y, scale, z, seed in zip(*columns, strict=True):
-            lines.append(
-                f"{sample:0{sample_digits}d},{bg:0{bg_digits}d},{fg:0{fg_digits}d},{flip:d},{x},{y},"
-                f"{scale:.6f},{'' if z != z else f'{z:.3f}'},{seed}"
-            )
-        return "\n".join([*lines, ""]).encode()
 
 
 def place_all(
