@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
 from mdlib.creation.items import Background, Cutout, Placements, to_whole_mm
-from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.placing.candidates import Rules, place
 from mdlib.creation.placing.counted_random import row_seeds
 from mdlib.creation.placing.outline import Ground, Outline
 from mdlib.creation.placing.placements import place_all
@@ -139,7 +139,7 @@ def test_no_object_floats(height_m):
     for seed, (h, w) in enumerate(((90, 40), (33, 80), (17, 11))):
         thing = lump(seed, h, w, height_m)
         flips = np.arange(300) % 2 == 1
-        x, y, height, z_m = draw(row_seeds(seed, np.arange(300)), ground, Outline(thing), flips, Rules())
+        x, y, height, z_m = place(row_seeds(seed, np.arange(300)), ground, Outline(thing), flips, Rules())
         zero = np.zeros(300, np.int64)
         placed = Placements(np.arange(300), zero, zero, flips, x, y, height / 112, z_m, zero)
         out = compose(
@@ -159,7 +159,7 @@ def test_rooms_let_no_object_float():
         room = render_room(number, (96, 96))
         scene = Background("room", room.rgb, to_whole_mm(room.z), room.floor, room.focal_px)
         thing, count = lump(number, 60, 30), 40
-        x, y, height, z_m = draw(
+        x, y, height, z_m = place(
             row_seeds(number, np.arange(count)), Ground(scene), Outline(thing), np.zeros(count, bool), Rules()
         )
         zero = np.zeros(count, np.int64)
@@ -227,7 +227,7 @@ def test_places_are_evenly_spread():
     size, n = (96, 112), 10_000
     scene, outline = Background("photograph", np.zeros((*size, 3), np.uint8)), Outline(box_shaped())
     ground, rules = Ground(scene), Rules(scale=(0.375, 0.375), min_inside=0.5)
-    x, y, height, _ = draw(row_seeds(11, np.arange(n)), ground, outline, np.zeros(n, bool), rules)
+    x, y, height, _ = place(row_seeds(11, np.arange(n)), ground, outline, np.zeros(n, bool), rules)
     h, w = 36, 20
     assert (height == h).all()
     # Everywhere where at least half is inside, each place is as likely as any other.

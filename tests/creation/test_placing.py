@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
-from mdlib.creation.items import Background, Cutout, Placements
-from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.items import COLUMNS, Background, Cutout, Placements
+from mdlib.creation.placing.candidates import Rules, place
 from mdlib.creation.placing.counted_random import Draws, row_seeds
 from mdlib.creation.placing.outline import Ground, Outline
-from mdlib.creation.placing.placements import COLUMNS, place_all, with_others
+from mdlib.creation.placing.placements import place_all, with_others
 
 FOCAL_PX, CAMERA_M = 90.0, 1.5
 
@@ -62,7 +62,9 @@ def shown(background, thing, x, y, height, flip, z_m):
 
 def drawn_once(seed, ground, outline, flip, rules):
     """x, y, height, z of a single placement."""
-    return tuple(column.item() for column in draw(np.array([seed]), ground, outline, np.array([flip]), rules))
+    return tuple(
+        column.item() for column in place(np.array([seed]), ground, outline, np.array([flip]), rules)
+    )
 
 
 def whole_area(thing, height, flip):
@@ -92,7 +94,7 @@ def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside):
 def test_sizes_and_positions_fill_their_range():
     """Heights from 0.25 to 0.9 of the picture; cropped on every side now and then; never outside of it."""
     ground, outline = Ground(photograph()), Outline(cutout(1))
-    x, y, height, _ = draw(row_seeds(0, np.arange(600)), ground, outline, np.zeros(600, bool), Rules())
+    x, y, height, _ = place(row_seeds(0, np.arange(600)), ground, outline, np.zeros(600, bool), Rules())
     assert height.min() == round(0.25 * 60) and height.max() == round(0.9 * 60)
     assert np.histogram(height, 5)[0].min() > 80
     width = outline.width_px(height)
@@ -104,7 +106,7 @@ def test_sizes_and_positions_fill_their_range():
 
 def test_wide_objects_are_no_wider_than_tall_ones_are_high():
     ground, outline = Ground(photograph(60, 60)), Outline(cutout(1, 20, 100))
-    heights = draw(row_seeds(1, np.arange(200)), ground, outline, np.zeros(200, bool), Rules())[2]
+    heights = place(row_seeds(1, np.arange(200)), ground, outline, np.zeros(200, bool), Rules())[2]
     assert outline.width_px(heights).max() <= 0.9 * 60 + 5
 
 

@@ -36,7 +36,7 @@ class Rules:
     area: tuple[float, float] | None = None
 
 
-def draw(
+def place(
     seeds: np.ndarray, ground: Ground, outline: Outline, flips: np.ndarray, rules: Rules
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A placement for each of `seeds` (n,) and `flips` (n,), which depends on no other of them.

@@ -88,7 +88,7 @@ class Fits:
         self.z, self.floor = (None if k is None else torch.from_numpy(k.copy())[None, None] for k in known)
 
     def __call__(self, fg: int, flip: bool, x: int, y: int, height: int, z_m: float) -> bool:
-        """x, y, height in pixels as in `draw`."""
+        """x, y, height in pixels as in `place`."""
         mask = self._mask(fg, flip, x, y, height, z_m)
         area = mask.sum(dtype=np.int64) / 255.0
         own = int((mask >= 128).sum())

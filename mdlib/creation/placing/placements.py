@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 
 from mdlib.creation.items import Placements
-from mdlib.creation.placing.candidates import Rules, draw
+from mdlib.creation.placing.candidates import Rules, place
 from mdlib.creation.placing.counted_random import Draws, row_seeds
 from mdlib.creation.placing.outline import Ground, Outline
 
@@ -38,7 +38,7 @@ def place_all(
         left = np.arange(len(flip))
         for attempt in range(_ATTEMPTS):
             seeds = row_seeds(seed, bg, fg, flip[left], k[left], attempt)
-            drawn = (*draw(seeds, ground, outline, flip[left], rules), seeds)
+            drawn = (*place(seeds, ground, outline, flip[left], rules), seeds)
             kept = np.zeros(len(left), bool)
             for i, (row, x, y, height, z, _) in enumerate(
                 zip(left, *(c.tolist() for c in drawn), strict=True)
@@ -93,7 +93,7 @@ def with_others(
     for number in np.unique(fg):
         of = fg == number
         for column, values in zip(
-            drawn, draw(seeds[of], ground, outlines[number], flip[of], rules), strict=True
+            drawn, place(seeds[of], ground, outlines[number], flip[of], rules), strict=True
         ):
             column[of] = values
     x, y, height, z = drawn
