@@ -25,7 +25,6 @@ from mdlib.evaluation.protocol import evaluate
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, collate, open_dataset
 from mdlib.loading.loader import make_loader
-from mdlib.loading.local import to_local
 
 KINDS = ("fg_bg", "mask", "depth")
 ROOMS = {"rooms": 6, "props": 5, "placements": 2, "size": 64}  # as tiny_dataset
@@ -245,14 +244,6 @@ def test_going_on_to_store_the_samples(rooms, tiny_dataset, tmp_path):
     quiet(out, **ROOMS, recipe_only=True)  # holds all of that already
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
     assert len(open_dataset(out)) == 120
-
-
-def test_a_copy_on_a_local_disk_is_whole(rooms, tmp_path):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"drive {rooms.parent} fuse.drive rw 0 0\n")
-    copy = to_local(rooms, tmp_path / "cache", mounts)
-    assert copy != rooms
-    torch.testing.assert_close(live_dataset(copy)[7]["fg_bg"], live_dataset(rooms)[7]["fg_bg"])
 
 
 def test_killed_and_run_again_gives_the_bytes_of_an_uninterrupted_run(few_office, tmp_path):
