@@ -4,13 +4,9 @@ An `Archive` is one or several ZIP files seen as one list of members. Opening pa
 arrays; reading is one `os.pread` at a known offset, so any number of threads and processes may read at once.
 """
 
-import contextlib
 import os
-import secrets
 import struct
-import tempfile
 import threading
-import weakref
 import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -20,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from mdlib.loading.bulk import read_plain
-from mdlib.loading.kept_index import map_index, open_index, write_index
 from mdlib.loading.positioned import read_exactly
 from mdlib.loading.zip_directory import (
     DEFLATED,
@@ -33,8 +28,8 @@ from mdlib.loading.zip_directory import (
 )
 from mdlib.loading.zip_names import NameTable
 
-_LARGE = 1 << 20  # bytes of an index that is mapped from a file, not copied, where a process is spawned
 _LENGTHS = struct.Struct("<HH")  # of the name and of the extra field
+_CHANGED = "{path} was changed since it was opened; open it again"
 _USUAL_EXTRA = 32  # bytes that the local header may be longer than expected without a second read
 
 
@@ -42,53 +37,33 @@ class Archive:
     """The members of the ZIP files `paths`, numbered in the order of the files and their directories.
 
     Safe under threads, fork and spawn: reads name their position, so that a descriptor inherited by fork is
-    as good as an own one, and a copy that was pickled opens its own. The index is never copied into another
-    process: forked ones share it as it is, spawned ones by a temporary file. `keep_index` keeps it in a file
-    beside each archive (see kept_index), for large archives that are opened again and again.
+    as good as an own one, and forked processes share the index as it is. A pickled copy holds little more than
+    the paths: it reads the directories again; ValueError where an archive was changed meanwhile.
     """
 
-    def __init__(self, paths: Sequence[str | Path] | str | Path, keep_index: bool = False):
+    def __init__(self, paths: Sequence[str | Path] | str | Path):
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
-        opened = [(open_index if keep_index else read_index)(path) for path in self.paths]
+        opened = [read_index(path) for path in self.paths]
         self._comments = [comment for _, comment in opened]
         self._starts = [0, *accumulate(len(index.offset) for index, _ in opened)]
         self._stamps = [_stamp(os.stat(path)) for path in self.paths]
         self._index = joined([index for index, _ in opened])
-        self._index_file: Path | None = None
-        self._begin()
+        # What each process has for itself:
+        self._descriptors: list[int | None] = [None] * len(self.paths)
+        self._tables: list[NameTable | None] = [None] * len(self.paths)
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __getstate__(self) -> dict:
-        if self._index_file is None and self._index.nbytes > _LARGE:
-            self._index_file = self._shared_index()
-        own = {"_lock", "_descriptors", "_tables"} | ({"_index"} if self._index_file else set())
-        return {name: value for name, value in self.__dict__.items() if name not in own}
+        return {"paths": self.paths, "stamps": self._stamps}
 
     def __setstate__(self, state: dict) -> None:
-        self.__dict__ |= state
-        if self._index_file:  # where it is gone, as on another machine, the directories are read again
-            mapped = map_index(self._index_file, {"archives": self._stamps})
-            self._index = mapped[0] if mapped else joined([read_index(path)[0] for path in self.paths])
-        self._begin()
-
-    def _shared_index(self) -> Path | None:
-        """A temporary file with the index for spawned processes; None where there is no room for it."""
-        file = Path(tempfile.gettempdir()) / f"mdlib-{os.getpid()}-{secrets.token_hex(4)}.index"
-        try:
-            write_index(file, self._index, b"", {"archives": self._stamps})
-            self._index = map_index(file, {"archives": self._stamps})[0]
-        except OSError:
-            return None
-        weakref.finalize(self, _remove_own, file, os.getpid())
-        return file
-
-    def _begin(self) -> None:
-        """What each process has for itself."""
-        self._descriptors: list[int | None] = [None] * len(self.paths)
-        self._tables: list[NameTable | None] = [None] * len(self.paths)
-        self._lock = threading.Lock()
+        self.__init__(state["paths"])
+        for path, stamp, then in zip(self.paths, self._stamps, state["stamps"], strict=True):
+            if stamp != then:
+                raise ValueError(_CHANGED.format(path=path))
 
     def __del__(self, close=os.close):  # bound here: at the end of the program modules are gone already
         for fd in getattr(self, "_descriptors", ()):
@@ -217,7 +192,7 @@ class Archive:
                 fd = os.open(self.paths[part], os.O_RDONLY)
                 if _stamp(os.fstat(fd)) != self._stamps[part]:
                     os.close(fd)
-                    raise ValueError(f"{self.paths[part]} was changed since it was opened; open it again")
+                    raise ValueError(_CHANGED.format(path=self.paths[part]))
                 self._descriptors[part] = fd
             return self._descriptors[part]
 
@@ -253,9 +228,3 @@ class Archive:
 
 def _stamp(status: os.stat_result) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
-
-
-def _remove_own(file: Path, pid: int) -> None:
-    if os.getpid() == pid:  # not in forked copies
-        with contextlib.suppress(OSError):
-            file.unlink()
