@@ -34,17 +34,15 @@ LIMIT_SAMPLES = 4000
 TRAIN_BATCH = 16
 
 
-def open_ours(data: Path, threads: int = 2, workers: int = 0, size: int | None = None) -> Stream:
+def open_ours(data: Path, threads: int = 2, size: int | None = None) -> Stream:
     """Our loader, epoch after epoch."""
-    for batch in _endless(data, BATCH, threads, workers, size):
+    for batch in _endless(data, BATCH, threads, size):
         yield len(batch["index"])
 
 
-def _endless(data: Path, batch_size: int, threads: int, workers: int = 0, size: int | None = None):
+def _endless(data: Path, batch_size: int, threads: int, size: int | None = None):
     dataset = open_dataset(data)
-    loader = make_loader(
-        dataset, batch_size, shuffle=True, size=size and (size, size), threads=threads, workers=workers
-    )
+    loader = make_loader(dataset, batch_size, shuffle=True, size=size and (size, size), threads=threads)
     for epoch in count():
         loader.set_epoch(epoch)
         yield from loader
@@ -167,14 +165,12 @@ def ways_of(options: argparse.Namespace, data: Path) -> dict[str, tuple]:
     ours = {
         "ours, 2 threads": (open_ours, data, 2),
         "ours, 1 thread": (open_ours, data, 1),
-        "ours, 2 workers": (open_ours, data, 1, 2),
-        "ours, 1 worker": (open_ours, data, 1, 1),
     }
     if options.size:
         reduce = loader_data.SIZE // options.size
         half = {
             f"limit at {options.size} px": (open_limit, data, cores, reduce),
-            f"ours at {options.size} px, 2 threads": (open_ours, data, 2, 0, options.size),
+            f"ours at {options.size} px, 2 threads": (open_ours, data, 2, options.size),
             "float batches, decoded at full size": (open_float, data, options.size, False),
             f"float batches, decoded at {options.size} px": (open_float, data, options.size, True),
         }

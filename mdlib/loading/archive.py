@@ -37,8 +37,8 @@ class Archive:
     """The members of the ZIP files `paths`, numbered in the order of the files and their directories.
 
     Safe under threads, fork and spawn: reads name their position, so that a descriptor inherited by fork is
-    as good as an own one, and forked processes share the index as it is. A pickled copy holds little more than
-    the paths: it reads the directories again; ValueError where an archive was changed meanwhile.
+    as good as an own one, and forked processes share the index as it is. A pickled copy holds little more
+    than the paths and reads the directories again; ValueError where an archive was changed meanwhile.
     """
 
     def __init__(self, paths: Sequence[str | Path] | str | Path):

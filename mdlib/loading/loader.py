@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from mdlib.loading import codec
 from mdlib.loading.buffers import BufferPool
 from mdlib.loading.dataset import SceneDataset
-from mdlib.loading.workers import worker_batches
 
 
 def make_loader(
@@ -22,7 +21,6 @@ def make_loader(
     seed: int = 0,
     size: tuple[int, int] | int | None = None,
     threads: int | None = None,
-    workers: int = 0,
     drop_last: bool = False,
     rank: int = 0,
     world_size: int = 1,
@@ -32,10 +30,7 @@ def make_loader(
 
     `size` (H, W), or the length of the shorter side, is the size of the float batches, that of the data set
     where it is None; a smaller one is decoded faster.
-    `threads` decode in the calling process (None: as many as there are cores, at most 8);
-    `workers` > 0 takes that many processes instead, which is slower on every machine measured and there for
-    data sets whose pictures only PIL can read. A batch is that of all `world_size` processes together; the
-    one with this `rank` gets its share, the first ones one sample more where shares cannot be equal.
+    `threads` decode in the calling process (None: as many as there are cores, at most 8).
     `decode_on_device` leaves the JPEG bytes of `fg_bg` to `to_float`, which decodes them in one batch on the
     device; for a GPU beside a slow processor. Batches of a live data set then hold numbers only, and
     `to_float` composes the samples on the device.
@@ -44,7 +39,7 @@ def make_loader(
     threads = threads or min(os.cpu_count() or 1, 8)
     if isinstance(size, int):
         size = tuple(round(side * size / min(dataset.size)) for side in dataset.size)
-    return Loader(dataset, sampler, size or dataset.size, threads, workers, decode_on_device)
+    return Loader(dataset, sampler, size or dataset.size, threads, decode_on_device)
 
 
 class EpochSampler:
@@ -88,7 +83,7 @@ class Loader:
     and `index` (B, int64), with (h, w) the data set's size or a half, a quarter or an eighth of it, the
     smallest that is not below `size`. `set_epoch(epoch, start)` chooses the order and the first batch;
     batches before it are not read. `to_float` brings a batch to a device as the network wants it. An
-    exception in a decoding thread or worker is raised here and names the sample.
+    exception in a decoding thread is raised here and names the sample.
     """
 
     def __init__(
@@ -97,11 +92,10 @@ class Loader:
         sampler: EpochSampler,
         size: tuple[int, int],
         threads: int,
-        workers: int,
         encoded: bool,
     ):
         self.dataset, self.sampler, self.size = dataset, sampler, size
-        self.threads, self.workers, self.encoded = threads, workers, encoded
+        self.threads, self.encoded = threads, encoded
         self.reduce = _reduction(dataset.size, size)
         self._pool = BufferPool(limit=threads + 4)
         self._on_device: dict[torch.device, torch.Tensor] = {}
@@ -123,11 +117,6 @@ class Loader:
         self.sampler.epoch, self.sampler.start = epoch, start
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        if self.workers:
-            return worker_batches(self.dataset, self.sampler, self.workers, self.reduce, self.encoded)
-        return self._from_threads()
-
-    def _from_threads(self) -> Iterator[dict[str, torch.Tensor]]:
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
             ahead: deque = deque()
             try:

@@ -69,10 +69,10 @@ def test_the_order_depends_on_seed_and_epoch_alone(hand_made):
     assert sum(indices(again), []) == orders[1, 1]
 
 
-@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 3}, {"workers": 1}, {"workers": 2}])
-def test_same_batches_however_they_are_fetched(hand_made, options):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_same_batches_however_they_are_fetched(hand_made, threads):
     data = open_dataset(hand_made[0])
-    loader = make_loader(data, 8, shuffle=True, seed=4, **options)
+    loader = make_loader(data, 8, shuffle=True, seed=4, threads=threads)
     for epoch, start in [(0, 0), (1, 0), (2, 5)]:
         loader.set_epoch(epoch, start)
         order = EpochSampler(60, 8, True, 4, False, 0, 1)
@@ -112,15 +112,14 @@ def test_depth_is_unknown_where_the_data_set_has_none(tmp_path, make_dataset):
     assert depth.shape == (4, 1, 24, 32) and depth.isnan().all()
 
 
-@pytest.mark.parametrize("options", [{"threads": 2}, {"workers": 2}])
-def test_a_damaged_sample_is_named_in_the_caller(tmp_path, make_dataset, options):
+def test_a_damaged_sample_is_named_in_the_caller(tmp_path, make_dataset):
     make_dataset(tmp_path / "d")
     shard = tmp_path / "d" / "shard-00001.zip"
     content = bytearray(shard.read_bytes())
     at = content.index(b"mask/s000025.png") + len("mask/s000025.png")
     content[at : at + 8] = b"rubbish!"
     shard.write_bytes(content)
-    loader = make_loader(open_dataset(tmp_path / "d"), 10, **options)
+    loader = make_loader(open_dataset(tmp_path / "d"), 10, threads=2)
     with pytest.raises(ValueError, match="sample s000025, member mask/s000025.png"):
         indices(loader)
 
@@ -233,15 +232,14 @@ def _orders(data, options, start=0):
 
 @pytest.mark.slow
 def test_three_epochs_of_twenty_thousand(tmp_path, make_dataset):
-    """Every sample once an epoch, in one order for any number of threads, workers and processes."""
+    """Every sample once an epoch, in one order for any number of threads and processes."""
     make_dataset(tmp_path / "d", backgrounds=10, cutouts=20, copies=100, size=(16, 16))
     data = open_dataset(tmp_path / "d")
     assert len(data) == 20_000
     reference = _orders(data, {"threads": 1})
     assert all(sorted(parts[0]) == list(range(20_000)) for parts in reference)
     assert _orders(data, {"threads": 3}) == reference
-    assert _orders(data, {"workers": 2}) == reference
-    for parts in _orders(data, {"workers": 1, "world_size": 2}):
+    for parts in _orders(data, {"threads": 1, "world_size": 2}):
         assert sorted(parts[0] + parts[1]) == list(range(20_000))
-    late = _orders(data, {"workers": 2}, start=200)
+    late = _orders(data, {"threads": 2}, start=200)
     assert [parts[0] for parts in late] == [parts[0][200 * 64 :] for parts in reference]
