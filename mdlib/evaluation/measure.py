@@ -51,7 +51,8 @@ def measure(
     sums = {key: metrics.MetricSums(names) for key in asked}
 
     rank, world = setting.process
-    loader = make_loader(data, setting.batch_size, size=setting.size, rank=rank, world_size=world)
+    loader = make_loader(data, setting.batch_size, size=setting.size)
+    loader.divide(rank, world)
     for batch in tqdm(loader, desc=", ".join(conditions), disable=not setting.progress or rank > 0):
         if not len(batch["index"]):
             continue  # the last global batch was too short for this process

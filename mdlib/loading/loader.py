@@ -22,8 +22,6 @@ def make_loader(
     size: tuple[int, int] | int | None = None,
     threads: int | None = None,
     drop_last: bool = False,
-    rank: int = 0,
-    world_size: int = 1,
     decode_on_device: bool = False,
 ) -> "Loader":
     """A loader over `dataset`; see `Loader`.
@@ -35,7 +33,7 @@ def make_loader(
     device; for a GPU beside a slow processor. Batches of a live data set then hold numbers only, and
     `to_float` composes the samples on the device.
     """
-    sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last, rank, world_size)
+    sampler = EpochSampler(len(dataset), batch_size, shuffle, seed, drop_last)
     threads = threads or min(os.cpu_count() or 1, 8)
     if isinstance(size, int):
         size = tuple(round(side * size / min(dataset.size)) for side in dataset.size)
@@ -45,19 +43,18 @@ def make_loader(
 class EpochSampler:
     """The batches of an epoch as arrays of sample numbers, a pure function of (seed, epoch)."""
 
-    def __init__(
-        self, count: int, batch_size: int, shuffle: bool, seed: int, drop_last: bool, rank: int, world: int
-    ):
+    def __init__(self, count: int, batch_size: int, shuffle: bool, seed: int, drop_last: bool):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
         self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
         self.drop_last, self.epoch, self.start = drop_last, 0, 0
-        self.divide(rank, world)
+        self.divide(0, 1)
 
     def divide(self, rank: int, world: int) -> None:
-        """From now on give the share of process `rank` of `world`."""
-        if self.batch_size < 1 or not 0 <= rank < world:
-            raise ValueError(
-                f"batch_size must be 1 or more, 0 <= rank < {world}; got {self.batch_size}, {rank}"
-            )
+        """From now on give the share of process `rank` of `world`; the first ones get one sample more where
+        shares cannot be equal."""
+        if not 0 <= rank < world:
+            raise ValueError(f"rank is {rank}; of {world} processes it must be from 0 to {world - 1}")
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:

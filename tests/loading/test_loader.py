@@ -22,7 +22,8 @@ def indices(loader):
 def test_each_sample_once_over_all_processes(count, batch_size, world, seed, epoch):
     seen, lengths = [], set()
     for rank in range(world):
-        sampler = EpochSampler(count, batch_size, True, seed, False, rank, world)
+        sampler = EpochSampler(count, batch_size, True, seed, False)
+        sampler.divide(rank, world)
         sampler.epoch = epoch
         batches = list(sampler)
         lengths.add(len(batches))
@@ -35,8 +36,8 @@ def test_each_sample_once_over_all_processes(count, batch_size, world, seed, epo
 @given(st.integers(1, 100), st.integers(1, 17), st.integers(1, 4), st.integers(0, 3), st.booleans())
 def test_shares_make_the_batches_of_one_process(count, batch_size, world, start, drop_last):
     """In the order of the processes, nearly equal; divided anew, another number goes on at the same batch."""
-    whole = EpochSampler(count, batch_size, True, 3, drop_last, 0, 1)
-    shares = [EpochSampler(count, batch_size, True, 3, drop_last, 0, 1) for _ in range(world)]
+    whole = EpochSampler(count, batch_size, True, 3, drop_last)
+    shares = [EpochSampler(count, batch_size, True, 3, drop_last) for _ in range(world)]
     for rank, share in enumerate(shares):
         share.divide(rank, world)
         share.start = whole.start = start
@@ -48,8 +49,8 @@ def test_shares_make_the_batches_of_one_process(count, batch_size, world, start,
 @settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 9), st.integers(0, 12))
 def test_starting_late_equals_skipping(count, batch_size, start):
-    whole = EpochSampler(count, batch_size, True, 3, False, 0, 1)
-    late = EpochSampler(count, batch_size, True, 3, False, 0, 1)
+    whole = EpochSampler(count, batch_size, True, 3, False)
+    late = EpochSampler(count, batch_size, True, 3, False)
     late.start = start
     assert [b.tolist() for b in late] == [b.tolist() for b in whole][start:]
 
@@ -75,7 +76,7 @@ def test_same_batches_however_they_are_fetched(hand_made, threads):
     loader = make_loader(data, 8, shuffle=True, seed=4, threads=threads)
     for epoch, start in [(0, 0), (1, 0), (2, 5)]:
         loader.set_epoch(epoch, start)
-        order = EpochSampler(60, 8, True, 4, False, 0, 1)
+        order = EpochSampler(60, 8, True, 4, False)
         order.epoch, order.start = epoch, start
         for batch, expected in zip(loader, order, strict=True):
             assert batch["index"].tolist() == expected.tolist()
@@ -214,16 +215,17 @@ def test_bad_arguments(hand_made):
     data = open_dataset(hand_made[0])
     with pytest.raises(ValueError, match="batch_size must be 1 or more"):
         make_loader(data, 0)
-    with pytest.raises(ValueError, match="0 <= rank < 2"):
-        make_loader(data, 4, rank=2, world_size=2)
+    with pytest.raises(ValueError, match="rank is 2; of 2 processes"):
+        make_loader(data, 4).divide(2, 2)
 
 
-def _orders(data, options, start=0):
+def _orders(data, threads, start=0, world=1):
     orders = []
     for epoch in range(3):
         parts = []
-        for rank in range(options.get("world_size", 1)):
-            loader = make_loader(data, 64, shuffle=True, seed=7, **{**options, "rank": rank})
+        for rank in range(world):
+            loader = make_loader(data, 64, shuffle=True, seed=7, threads=threads)
+            loader.divide(rank, world)
             loader.set_epoch(epoch, start)
             parts.append([index for batch in loader for index in batch["index"].tolist()])
         orders.append(parts)
@@ -236,10 +238,10 @@ def test_three_epochs_of_twenty_thousand(tmp_path, make_dataset):
     make_dataset(tmp_path / "d", backgrounds=10, cutouts=20, copies=100, size=(16, 16))
     data = open_dataset(tmp_path / "d")
     assert len(data) == 20_000
-    reference = _orders(data, {"threads": 1})
+    reference = _orders(data, 1)
     assert all(sorted(parts[0]) == list(range(20_000)) for parts in reference)
-    assert _orders(data, {"threads": 3}) == reference
-    for parts in _orders(data, {"threads": 1, "world_size": 2}):
+    assert _orders(data, 3) == reference
+    for parts in _orders(data, 1, world=2):
         assert sorted(parts[0] + parts[1]) == list(range(20_000))
-    late = _orders(data, {"threads": 2}, start=200)
+    late = _orders(data, 2, start=200)
     assert [parts[0] for parts in late] == [parts[0][200 * 64 :] for parts in reference]
