@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.loading.positioned import read_exactly
-
 _PIECE_BYTES = 2 << 20
 _RECORD = 46  # fixed part of a directory record
 _RECORD_SIGNATURE = 0x02014B50
@@ -37,10 +35,6 @@ class ZipIndex(NamedTuple):
     flags: np.ndarray  # uint16, general purpose bits
     name_end: np.ndarray  # uint32, where each name ends in `names`
     names: np.ndarray  # uint8, all names one after the other
-
-    @property
-    def nbytes(self) -> int:
-        return sum(column.nbytes for column in self)
 
     def name_bytes(self, i: int) -> bytes:
         start = self.name_end.item(i - 1) if i else 0
@@ -94,18 +88,32 @@ def read_index(path: str | Path) -> tuple[ZipIndex, bytes]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such archive")
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        file_size = os.fstat(fd).st_size
-        directory = _find_directory(fd, file_size, path)
-        index = _parse(fd, directory, path)
-    finally:
-        os.close(fd)
+    with open(path, "rb", buffering=0) as stream:
+        directory = _find_directory(stream.fileno(), path)
+        index = _parse(stream.fileno(), directory, path)
     _check_overlap(index, path)
     return index, directory.comment
 
 
-def _find_directory(fd: int, file_size: int, path: Path) -> _Directory:
+def read_exactly(fd: int, size: int, offset: int, path: str | Path) -> bytes:
+    """`size` bytes from `offset`; ValueError naming `path` where the file ends before.
+
+    The descriptor's own offset stays, so threads and processes that share it never disturb one another.
+    """
+    data = os.pread(fd, size, offset)
+    while len(data) < size:  # Linux gives at most 2 GiB a call, network drives less
+        more = os.pread(fd, size - len(data), offset + len(data))
+        if not more:
+            raise ValueError(
+                f"{path} ends at byte {offset + len(data)}, before byte {offset + size} where it should: "
+                f"it is truncated or was changed while in use. Fetch or create it again."
+            )
+        data += more
+    return data
+
+
+def _find_directory(fd: int, path: Path) -> _Directory:
+    file_size = os.fstat(fd).st_size
     tail_start = max(0, file_size - 65535 - 22 - 20 - 56)
     tail = read_exactly(fd, file_size - tail_start, tail_start, path)
     at = tail.rfind(b"PK\5\6")
@@ -177,7 +185,7 @@ def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
     return ZipIndex(*columns, names)
 
 
-def unaligned(piece: bytes, kind: str) -> np.ndarray:
+def unaligned(piece: bytes | np.ndarray, kind: str) -> np.ndarray:
     """Every unaligned little-endian number of `piece`: element i starts at byte i."""
     dtype = np.dtype(kind)
     count = max(0, len(piece) - dtype.itemsize + 1)
@@ -206,8 +214,7 @@ def _walk(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     while at in end_of:
         chain.append(at)
         at = end_of[at]
-    kept = np.array(chain, np.int64)
-    return kept, np.array([end_of[start] for start in chain], np.int64)
+    return np.array(chain, np.int64), np.array([end_of[start] for start in chain], np.int64)
 
 
 def _fields(
@@ -228,7 +235,7 @@ def _fields(
     end = np.cumsum(length)
     source = np.repeat(at + _RECORD - (end - length), length) + np.arange(length.sum())
     names = text[source]
-    bad = (offset < directory.shift) | (offset + 30 + length + size > directory.start)
+    bad = (offset < directory.shift) | (offset + LOCAL_HEADER + length + size > directory.start)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         _refuse_bounds(path, names[end[first] - length[first] : end[first]].tobytes())
@@ -256,14 +263,12 @@ def _zip64(extra: bytes, values: list[int], path: Path) -> list[int]:
 
 def _check_overlap(index: ZipIndex, path: Path) -> None:
     """No two members share a byte (the trick of archives that expand to a multiple of their size)."""
-    offset, end = index.offset, index.offset + index.size + 30
-    if not (offset[1:] > offset[:-1]).all():
-        order = np.argsort(offset, kind="stable")
-        offset, end = offset[order], end[order]
-    shared = np.flatnonzero(end[:-1] > offset[1:])
+    offset, end = index.offset, index.offset + index.size + LOCAL_HEADER
+    in_order = (offset[1:] > offset[:-1]).all()
+    order = np.arange(len(offset)) if in_order else np.argsort(offset, kind="stable")
+    shared = np.flatnonzero(end[order[:-1]] > offset[order[1:]])
     if len(shared):
-        sorted_already = offset is index.offset
-        _refuse_bounds(path, index.name_bytes(int(shared[0] if sorted_already else order[shared[0]])))
+        _refuse_bounds(path, index.name_bytes(int(order[shared[0]])))
 
 
 def _refuse_bounds(path: Path, name: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlib.loading.zip_directory import UTF8_FLAG, ZipIndex
+from mdlib.loading.zip_directory import UTF8_FLAG, ZipIndex, unaligned
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, TAOCP 3, section 6.4)
 
@@ -100,7 +100,7 @@ def _hash(names: np.ndarray, ends: np.ndarray) -> np.ndarray:
     starts = _starts(ends)
     length = ends - starts
     padded = np.concatenate([names, np.zeros(8, np.uint8)])
-    words = np.ndarray(len(padded) - 7, "<u8", buffer=padded, strides=(1,))
+    words = unaligned(padded, "<u8")
     hashes = length.astype(np.uint64) * _MIX
     for k in range(0, int(length.max(initial=0)), 8):
         left = np.clip(length - k, 0, 8)
