@@ -1,6 +1,8 @@
 """Batches in a reproducible order, decoded ahead of their use."""
 
 import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from mdlib.loading import codec
-from mdlib.loading.buffers import BufferPool
 from mdlib.loading.dataset import SceneDataset
+
+_IDLE = 3  # references to an array that only the pool holds: its list, the loop variable, the argument
 
 
 def make_loader(
@@ -154,6 +157,38 @@ class Loader:
             "mask": mask,
             "depth": depth,
         }
+
+
+class BufferPool:
+    """Arrays for batches, used again once nobody holds them; up to `limit` of each shape and type are kept.
+
+    A fresh array of ten megabytes costs thousands of page faults; a used one costs nothing. Whether an array
+    is free is read off its reference count, so a batch that the caller keeps is never overwritten.
+    """
+
+    def __init__(self, limit: int):
+        self._limit, self._lock = limit, threading.Lock()
+        self._arrays: dict[tuple, list[np.ndarray]] = {}
+
+    def take(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        """An array with arbitrary content that nobody else holds."""
+        with self._lock:
+            arrays = self._arrays.setdefault((shape, dtype), [])
+            for array in arrays:
+                if sys.getrefcount(array) == _IDLE:
+                    return array
+            array = _fresh(shape, dtype)
+            if len(arrays) < self._limit:
+                arrays.append(array)
+            return array
+
+
+def _fresh(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """A new array; pinned where there is a GPU, so that copies to it run beside the computation."""
+    if not torch.cuda.is_available():
+        return np.empty(shape, dtype)
+    kind = {np.uint8: torch.uint8, np.uint16: torch.uint16}[dtype]
+    return torch.empty(shape, dtype=kind, pin_memory=True).numpy()
 
 
 def _reduction(stored: tuple[int, int], wanted: tuple[int, int]) -> int:
