@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import harness
-from mdlib.evaluation.pairs import random_split
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.loader import make_loader
+from mdlib.loading.splits import random_sets
 from mdlib.modeling.registry import load_model
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Fitted, Trainer, new_model
@@ -49,7 +49,8 @@ def train(config: TrainConfig, samples: SceneDataset, validation: SceneDataset) 
 def leak(args: argparse.Namespace) -> dict | None:
     """What the two networks reach, by set; None where a signal stopped a training."""
     data = open_dataset(args.data)
-    strict, leaky = data.split(args.seed), random_split(data, args.seed)
+    strict = data.split(args.seed)
+    leaky = {name: data.subset(rows) for name, rows in random_sets(len(data), args.seed).items()}
     in_both = np.isin(leaky["random"].rows, strict["new_both"].rows)
     same = {SAME: leaky["random"].subset(np.flatnonzero(in_both))}
     splits = {STRICT: strict | same, RANDOM: leaky | same}

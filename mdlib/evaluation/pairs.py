@@ -1,16 +1,14 @@
-"""Which samples are measured: the frozen pairs of a set, their seeds, and the leaky random split.
+"""Which samples are measured: the frozen pairs of a set, and their seeds.
 
-Everything here is a pure function of its arguments, the same on every machine and in every version: random
-order comes from sorting the raw output of PCG64, which numpy keeps stable.
+Everything here is a pure function of its arguments, the same on every machine and in every version.
 """
 
 import hashlib
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from mdlib.loading.dataset import SceneDataset
+from mdlib.loading.splits import random_order
 
 FIRST_EVALUATION_SEED = 2**64  # training draws from 64-bit seeds, so it never meets these
 
@@ -22,7 +20,7 @@ def frozen_pairs(bg: np.ndarray, fg: np.ndarray, set_name: str, seed: int, pairs
     takes the sample of its background whose cut-out was taken least often so far. The first n of a longer
     selection are the selection of n.
     """
-    order = _random_order(len(bg), "pairs", set_name, seed)
+    order = random_order(len(bg), "pairs", set_name, seed)
     turns = list(dict.fromkeys(bg[order].tolist()))
     waiting = {number: order[bg[order] == number] for number in turns}
     fg_numbers, fg_of = np.unique(fg, return_inverse=True)
@@ -47,22 +45,3 @@ def checksum(names: Sequence[str]) -> str:
 def disturbance_seeds(rows: np.ndarray, seed: int) -> list[int]:
     """One seed per sample for the disturbances, of its number in the data set and the protocol's seed."""
     return [FIRST_EVALUATION_SEED + (seed << 40) + int(row) for row in rows]
-
-
-def random_split(dataset: SceneDataset, seed: int = 0, train_share: float = 0.7) -> dict[str, SceneDataset]:
-    """`train` and `random`: samples drawn at random, so that `random` shows nothing that `train` did not.
-
-    Only to show how much such a split flatters: the leak gap is the score on `random` of a network trained on
-    this `train`, minus the score on `new_both` of one trained on the strict `train`.
-    """
-    order = _random_order(len(dataset), "random split", "", seed)
-    count = round(train_share * len(dataset))
-    return {
-        "train": dataset.subset(np.sort(order[:count])),
-        "random": dataset.subset(np.sort(order[count:])),
-    }
-
-
-def _random_order(count: int, purpose: str, name: str, seed: int) -> np.ndarray:
-    key = [zlib.crc32(purpose.encode()), zlib.crc32(name.encode()), seed]
-    return np.argsort(np.random.PCG64(np.random.SeedSequence(key)).random_raw(count), kind="stable")

@@ -1,11 +1,10 @@
 """Frozen pairs: even, repeatable, the same everywhere."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.evaluation.pairs import checksum, disturbance_seeds, frozen_pairs, random_split
+from mdlib.evaluation.pairs import checksum, disturbance_seeds, frozen_pairs
 from mdlib.loading.splits import four_sets
 
 
@@ -77,18 +76,3 @@ def test_seeds_of_evaluation_never_meet_those_of_training():
     seeds = disturbance_seeds(np.array([0, 3, 2**40 - 1]), 5)
     assert min(seeds) >= 2**64 and len(set(seeds)) == 3
     assert set(seeds).isdisjoint(disturbance_seeds(np.arange(100), 6))
-
-
-def test_the_random_split_shares_backgrounds_and_cutouts(tiny_dataset):
-    from mdlib.loading.dataset import open_dataset
-
-    data = open_dataset(tiny_dataset)
-    split = random_split(data, seed=0)
-    assert list(split) == ["train", "random"]
-    assert len(split["train"]) == round(0.7 * len(data))
-    rows = np.concatenate([part.rows for part in split.values()])
-    assert np.array_equal(np.sort(rows), np.arange(len(data)))
-    assert set(split["train"].bg) == set(split["random"].bg)
-    assert not np.array_equal(random_split(data, seed=1)["train"].rows, split["train"].rows)
-    with pytest.raises(IndexError):
-        split["random"][len(split["random"])]

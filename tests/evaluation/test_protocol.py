@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from mdlib.evaluation.disturb import CONDITIONS
-from mdlib.evaluation.pairs import random_split
 from mdlib.evaluation.protocol import ALL_CONDITIONS, evaluate
 from mdlib.evaluation.report import format_table
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.splits import SETS
+from mdlib.loading.splits import SETS, random_sets
 from mdlib.modeling.networks.base import MaskDepth
 
 
@@ -178,7 +177,8 @@ def test_another_size(data, result):
 
 
 def test_the_random_split_can_be_measured(data):
-    one = evaluate(Difference(), data, pairs=4, splits=random_split(data), conditions=["clean"])
+    sets = {name: data.subset(rows) for name, rows in random_sets(len(data)).items()}
+    one = evaluate(Difference(), data, pairs=4, splits=sets, conditions=["clean"])
     assert list(one["sets"]) == ["train", "random"]
     assert one["protocol"]["disturbed_set"] == "random"
 

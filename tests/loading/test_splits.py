@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mdlib.loading import splits
+from mdlib.loading.dataset import open_dataset
 
 
 def picture(seed, height=90, width=120):
@@ -91,3 +92,16 @@ def test_samples_with_seen_and_unseen_cutouts_are_in_no_set():
     assert len(unseen) == 1 and len(sets["new_both"]) == 1  # one background of 4, one cut-out of 5, twice
     assert unseen.isdisjoint(fg[sets["train"]].ravel().tolist())
     assert len(sets["train"]) == 3 * 4 * 4 and len(sets["new_fg"]) == 3 and len(sets["new_bg"]) == 4 * 4
+
+
+def test_the_random_split_shares_backgrounds_and_cutouts(tiny_dataset):
+    data = open_dataset(tiny_dataset)
+    sets = splits.random_sets(len(data), seed=0)
+    assert list(sets) == ["train", "random"]
+    assert len(sets["train"]) == round(0.7 * len(data))
+    rows = np.concatenate(list(sets.values()))
+    assert np.array_equal(np.sort(rows), np.arange(len(data)))
+    assert set(data.subset(sets["train"]).bg) == set(data.subset(sets["random"]).bg)
+    assert not np.array_equal(splits.random_sets(len(data), seed=1)["train"], sets["train"])
+    with pytest.raises(IndexError):
+        data.subset(sets["random"])[len(sets["random"])]
