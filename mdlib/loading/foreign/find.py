@@ -1,16 +1,14 @@
 """Which members of an archive make up a sample, from their names or from a table."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mdlib.loading.archive import Archive
 from mdlib.loading.foreign.folder import FolderArchive
-
-if TYPE_CHECKING:
-    from mdlib.loading.foreign.layout import Layout
 
 KINDS = ("fg_bg", "mask", "depth", "bg")  # also the order of the columns of a table without a header
 _PICTURES = {"jpg", "jpeg", "png", "webp"}
@@ -29,50 +27,62 @@ class Found(NamedTuple):
     bg_members: np.ndarray  # member number of each background, int64
 
 
-def by_folders(archive: Archive | FolderArchive, layout: "Layout", path: Path) -> Found:
-    """Samples of `layout` whose pictures have the same path below the folders of their kinds.
+def by_folders(
+    archive: Archive | FolderArchive, folders: dict[str, str], samples_per_background: int, path: Path
+) -> Found:
+    """Samples whose pictures have the same path below the folders of their kinds.
 
-    Where the file names differ, as in `fg_bg_7.jpg` and `mask_7.jpg`, the numbers in the paths have to agree.
-    Raises ValueError with a sentence where a folder or a picture is missing.
+    folders: kind -> its folder, "" where there is none. Where the file names differ, as in `fg_bg_7.jpg` and
+    `mask_7.jpg`, the numbers in the paths have to agree. The background is that of the first folder or, with
+    `samples_per_background`, every so many samples the next one. Raises ValueError with a sentence where a
+    folder or a picture is missing.
     """
-    trees = _trees(archive, layout, path)
+    trees = _trees(archive, folders, path)
     samples = sorted(trees["fg_bg"], key=_in_order)
     members = {"fg_bg": np.array([trees["fg_bg"][name] for name in samples], np.int64)}
     for kind in ("mask", "depth"):
         if kind in trees:
-            members[kind] = _partners(samples, trees[kind], getattr(layout, kind), path)
+            members[kind] = _partners(samples, trees[kind], folders[kind], path)
     backgrounds = sorted(trees["bg"], key=_in_order)
     numbers = _numbers(samples)
-    if layout.samples_per_background:
-        bg = numbers // layout.samples_per_background
+    if samples_per_background:
+        bg = numbers // samples_per_background
         if bg.max() >= len(backgrounds):
             raise ValueError(
                 f"{path}: sample {samples[int(numbers.argmax())]!r} is number {numbers.max()} and so on "
-                f"background number {bg.max()} (samples_per_background is {layout.samples_per_background}), "
+                f"background number {bg.max()} (samples_per_background is {samples_per_background}), "
                 f"but there are {len(backgrounds)}: {_some(backgrounds)}"
             )
     else:
-        bg = _background_of_folder(samples, backgrounds, layout, path)
+        bg = _background_of_folder(samples, backgrounds, folders, path)
     bg_members = np.array([trees["bg"][name] for name in backgrounds], np.int64)
     return Found(samples, numbers, members, bg, backgrounds, bg_members)
 
 
-def by_table(archive: Archive | FolderArchive, layout: "Layout", path: Path) -> Found:
-    """Samples of `layout` as its tab-separated table lists them, parsed as arrays.
+def by_table(
+    archive: Archive | FolderArchive,
+    labels: str,
+    columns: Sequence[str],
+    folders: dict[str, str],
+    path: Path,
+) -> Found:
+    """Samples as the tab-separated table `labels` lists them, parsed as arrays.
 
+    columns: the kinds that the columns hold; by its header, or in the order of KINDS, where this is empty.
+    folders: kind -> its folder, where paths in the table may start; without one for depth, depth is left out.
     Raises ValueError with a sentence where the table is missing or uneven, or names what is not there.
     """
     names = archive.names()
-    ending = f"/{layout.labels}"
-    table = next((i for i, name in enumerate(names) if name == layout.labels or name.endswith(ending)), None)
+    ending = f"/{labels}"
+    table = next((i for i, name in enumerate(names) if name == labels or name.endswith(ending)), None)
     if table is None:
-        raise ValueError(f"{path}: no table {layout.labels!r}; found {_some(sorted(_tops(names)))}")
-    cells, kinds, first_row = _parse_table(archive.read(table), layout, f"{path}: {names[table]}")
+        raise ValueError(f"{path}: no table {labels!r}; found {_some(sorted(_tops(names)))}")
+    cells, kinds, first_row = _parse_table(archive.read(table), columns, f"{path}: {names[table]}")
     home = names[table].rpartition("/")[0]
     known = set(names)
     members, backgrounds, bg = {}, [], np.empty(0, np.int64)
     for kind in KINDS:
-        if kind not in kinds or (kind == "depth" and not layout.depth):
+        if kind not in kinds or (kind == "depth" and not folders["depth"]):
             continue
         column = cells[:, kinds.index(kind)]
         if kind == "bg":
@@ -80,25 +90,27 @@ def by_table(archive: Archive | FolderArchive, layout: "Layout", path: Path) -> 
             order = sorted(range(len(column)), key=lambda i, column=column: _in_order(_text(column[i])))
             column, bg = column[order], np.argsort(order)[bg]
             backgrounds = [_text(cell) for cell in column]
-        place = _place(_text(column[0]), known, (home, getattr(layout, kind)))
+        place = _place(_text(column[0]), known, (home, folders[kind]))
         members[kind] = _listed(archive, column, place, f"{path}: {names[table]}", cells, first_row)
     bg_members = members.pop("bg")
     samples = [_text(cell) for cell in cells[:, kinds.index("fg_bg")]]
     return Found(samples, np.arange(len(samples)), members, bg.astype(np.int64), backgrounds, bg_members)
 
 
-def _trees(archive: Archive | FolderArchive, layout: "Layout", path: Path) -> dict[str, dict[str, int]]:
+def _trees(
+    archive: Archive | FolderArchive, folders: dict[str, str], path: Path
+) -> dict[str, dict[str, int]]:
     """Kind -> path of each picture below the folder of that kind, without its suffix -> member number.
 
     A ZIP file that is called like a folder counts as one.
     """
-    kinds = {getattr(layout, kind): kind for kind in KINDS if getattr(layout, kind)}
+    kinds = {folder: kind for kind, folder in folders.items() if folder}
     trees: dict[str, dict[str, int]] = {kind: {} for kind in kinds.values()}
     names = archive.names()
     for part, file in enumerate(archive.paths):
         within = archive.part_slice(part)
-        folders = {name.rpartition("/")[0] for name in names[within]}
-        places = {folder: _place_in_tree(folder.split("/"), kinds) for folder in folders}
+        parents = {name.rpartition("/")[0] for name in names[within]}
+        places = {folder: _place_in_tree(folder.split("/"), kinds) for folder in parents}
         if isinstance(archive, Archive) and file.stem in kinds and not any(places.values()):
             places = {folder: _place_in_tree([file.stem, *folder.split("/")], kinds) for folder in places}
         for member, name in enumerate(names[within], within.start):
@@ -150,7 +162,7 @@ def _partners(samples: list[str], tree: dict[str, int], folder: str, path: Path)
 
 
 def _background_of_folder(
-    samples: list[str], backgrounds: list[str], layout: "Layout", path: Path
+    samples: list[str], backgrounds: list[str], folders: dict[str, str], path: Path
 ) -> np.ndarray:
     """Number of the background that the first folder of each sample names; its number is enough."""
     by_name = {name: i for i, name in enumerate(backgrounds)}
@@ -163,7 +175,7 @@ def _background_of_folder(
         folder, separator, _ = sample.partition("/")
         if not separator:
             raise ValueError(
-                f"{path}: sample {sample!r} lies in {layout.fg_bg!r} itself, not in a folder of its "
+                f"{path}: sample {sample!r} lies in {folders['fg_bg']!r} itself, not in a folder of its "
                 f"background: give the layout samples_per_background or labels"
             )
         if folder not in chosen:
@@ -171,7 +183,7 @@ def _background_of_folder(
             if number is None:
                 raise ValueError(
                     f"{path}: sample {sample!r} is on the background {folder!r}, which is not among "
-                    f"{_some(backgrounds)} in {layout.bg!r}"
+                    f"{_some(backgrounds)} in {folders['bg']!r}"
                 )
             chosen[folder] = number
         bg[k] = chosen[folder]
@@ -190,7 +202,7 @@ def _numbers(samples: list[str]) -> np.ndarray:
     return np.array(last, np.int64) - min(last)
 
 
-def _parse_table(data: bytes, layout: "Layout", what: str) -> tuple[np.ndarray, list[str], int]:
+def _parse_table(data: bytes, columns: Sequence[str], what: str) -> tuple[np.ndarray, list[str], int]:
     """Cells (N, columns) of kind S, the kind of each column, and the number of the first row, from 1."""
     lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
     width = lines[0].count(b"\t") + 1
@@ -198,15 +210,15 @@ def _parse_table(data: bytes, layout: "Layout", what: str) -> tuple[np.ndarray, 
     if uneven is not None:
         raise ValueError(f"{what}, row {uneven + 1}: {lines[uneven].count(9) + 1} columns, expected {width}")
     cells = np.array(b"\t".join(lines).split(b"\t")).reshape(-1, width)
-    kinds = list(layout.columns) or list(KINDS[:width])
+    kinds = list(columns) or list(KINDS[:width])
     first = [_text(cell).strip().lower() for cell in cells[0]]
     header = not any(name.rpartition(".")[2] in _PICTURES for name in first)
-    if header and not layout.columns:
+    if header and not columns:
         kinds = first
     if len(cells) == header or len(kinds) != width or not {"fg_bg", "mask", "bg"} <= set(kinds):
         raise ValueError(
             f"{what}: {len(cells) - header} rows with the columns {', '.join(first)}; expected rows of "
-            f"{', '.join(layout.columns or KINDS)}. Give the layout its columns."
+            f"{', '.join(columns or KINDS)}. Give the layout its columns."
         )
     return cells[int(header) :], kinds, 1 + header
 

@@ -102,8 +102,11 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     """
     path = Path(path)
     archive = open_source(path)
-    search = find.by_table if layout.labels else find.by_folders
-    found = search(archive, layout, path)
+    folders = {kind: getattr(layout, kind) for kind in find.KINDS}
+    if layout.labels:
+        found = find.by_table(archive, layout.labels, layout.columns, folders, path)
+    else:
+        found = find.by_folders(archive, folders, layout.samples_per_background, path)
     cutouts, fg = _cutouts(found.samples, found.numbers, layout)
     used, bg = np.unique(found.bg, return_inverse=True)  # archives in parts: leave out what no sample shows
     info = {
