@@ -1,17 +1,34 @@
-"""The one protocol behind every number: frozen pairs, four sets, ten conditions, baselines beside."""
+"""The one protocol behind every number: frozen pairs, four sets, ten conditions, baselines beside.
 
+`evaluate` decides what is measured; `measure` is the loop: every condition, every model, every batch of a set
+of pairs, summed per image.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mdlib.evaluation import baselines, report
-from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
-from mdlib.evaluation.measure import Model, Setting, measure
-from mdlib.evaluation.pairs import frozen_pairs
-from mdlib.loading.dataset import SceneDataset
-from mdlib.modeling.modes import evaluation_mode
+from mdlib import __version__
+from mdlib.evaluation import baselines, metrics
+from mdlib.evaluation.disturb import CONDITIONS, UNSEEN, disturb, empty
+from mdlib.evaluation.pairs import checksum, disturbance_seeds, frozen_pairs
+from mdlib.loading.loader import make_loader
+from mdlib.modeling.networks.base import MaskDepth, evaluation_mode
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
+
+Model = Callable[..., MaskDepth]
 
 ALL_CONDITIONS = (*CONDITIONS, *UNSEEN, "empty")
 HEADLINE = "new_both"
@@ -34,7 +51,6 @@ def evaluate(
     slow_pairs: int = SLOW_PAIRS,
     rivals: bool = True,
     progress: bool = False,
-    process: tuple[int, int] = (0, 1),
 ) -> dict:
     """Measure `model(bg, fg_bg) -> MaskDepth` by the protocol; returns a dict that json can write.
 
@@ -43,9 +59,9 @@ def evaluate(
     new_both (on the last set, where there is no new_both). splits: name -> data set, by default
     dataset.split(split_seed), which must be the seed of the training; seed is that of pairs and disturbances.
     device: by default the model's own. size: (H, W), resizes pictures and truth. slow_pairs: pairs that
-    boundary F and Conn are taken on. rivals: also measure the baselines. process: (rank, number of processes)
-    of torch.distributed; all must call this and all get the same result. The model's mode is left as it was.
-    Raises ValueError for unknown names, a set without samples, or a model that answers with nan.
+    boundary F and Conn are taken on. rivals: also measure the baselines. progress: show a bar. The model's
+    mode is left as it was. Raises ValueError for unknown names, a set without samples, or a model that
+    answers with nan.
     """
     started = time.perf_counter()
     if pairs is not None and pairs < 1:
@@ -64,7 +80,7 @@ def evaluate(
         names += [condition] if condition not in names else []
 
     device = torch.device(device or _device_of(model))
-    setting = Setting(seed, batch_size, device, size, slow_pairs, process, progress)
+    setting = Setting(seed, batch_size, device, size, slow_pairs, progress)
     done: dict[tuple[str, int], dict[str, dict]] = {}
     with evaluation_mode(model), torch.inference_mode():
         for (name, count), names in jobs.items():
@@ -94,7 +110,7 @@ def evaluate(
         "sets": {name: done[job]["clean"] for name, job in clean.items()},
         "conditions": by_condition,
         "mean_of_ten": _mean_of_ten(by_condition),
-        **report.environment(device),
+        **environment(device),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
@@ -113,6 +129,93 @@ def _rivals(
             rivals["mean depth"] = (baselines.MeanDepth.of(train), ("clean",))
         rivals["background depth"] = (baselines.BackgroundDepth.of(whole_set), ("clean",))
     return rivals
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to measure: see `evaluate`, whose arguments these are."""
+
+    seed: int
+    batch_size: int
+    device: torch.device
+    size: tuple[int, int] | None
+    slow_pairs: int
+    progress: bool
+
+
+def measure(
+    models: Mapping[str, tuple[Model, Sequence[str]]],
+    data: SceneDataset,
+    conditions: Sequence[str],
+    setting: Setting,
+) -> dict[str, dict]:
+    """Scores of models on every sample of `data`, by condition.
+
+    models: name -> (model, the conditions it is asked under). Returns condition -> `pairs` (their number),
+    `checksum` (of their ids), `scores` (model -> metric -> mean over images) and `images` (model -> metric ->
+    number of images in that mean). Raises ValueError where a model answers with nan.
+    """
+    from tqdm import tqdm
+
+    align = data.depth_kind == "relative"
+    depth = () if data.depth_kind == "none" else metrics.DEPTH_METRICS
+    depth = tuple(f"si_{name}" for name in depth) if align else depth
+    names = (*metrics.MASK_METRICS, *metrics.SLOW_MASK_METRICS, *depth, "marked")
+    asked = [(c, m) for c in conditions for m, (_, some) in models.items() if c in some]
+    sums = {key: metrics.MetricSums(names) for key in asked}
+
+    loader = make_loader(data, setting.batch_size, size=setting.size)
+    for batch in tqdm(loader, desc=", ".join(conditions), disable=not setting.progress):
+        truth = loader.to_float(batch, setting.device)
+        truth["bg_index"] = batch["bg_index"]
+        seeds = disturbance_seeds(data.rows[batch["index"].numpy()], setting.seed)
+        slow = int((batch["index"] < setting.slow_pairs).sum())  # the samples come in order
+        for condition in conditions:
+            bg, fg_bg = _disturbed(condition, truth, seeds)
+            for name in (m for c, m in asked if c == condition):
+                answer = _answer(name, models[name][0], bg, fg_bg, truth)
+                if condition == "empty":
+                    values = [{"marked": (answer.mask_logits > 0).flatten(1).float().mean(1)}]
+                else:
+                    values = _scores(answer, truth, slow, bool(depth), align)
+                for part in values:
+                    sums[condition, name].add(part)
+    about = {"pairs": len(data), "checksum": checksum([data.sample_name(i) for i in range(len(data))])}
+    return {
+        c: about
+        | {"scores": {m: sums[c, m].means() for k, m in asked if k == c}}
+        | {"images": {m: sums[c, m].counts() for k, m in asked if k == c}}
+        for c in conditions
+    }
+
+
+def _disturbed(condition: str, truth: Mapping[str, Tensor], seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+    if condition == "empty":
+        return empty(truth["bg"], seeds)
+    return disturb(condition, truth["bg"], truth["fg_bg"], truth["mask"], seeds)
+
+
+def _answer(name: str, model: Model, bg: Tensor, fg_bg: Tensor, truth: Mapping[str, Tensor]) -> MaskDepth:
+    answer = model(bg, fg_bg, truth) if getattr(model, "needs_truth", False) else model(bg, fg_bg)
+    for word, x in zip(("mask", "depth"), answer, strict=True):
+        # Left out of the means, such images would flatter the model.
+        if x is not None and not torch.isfinite(x).all():
+            raise ValueError(f"{name} answers with nan or infinite {word}: its training has diverged")
+    return MaskDepth(*(x if x is None else x.float() for x in answer))
+
+
+def _scores(
+    answer: MaskDepth, truth: Mapping[str, Tensor], slow: int, has_depth: bool, align: bool
+) -> list[dict[str, Tensor]]:
+    scores = []
+    if answer.mask_logits is not None:
+        pred = answer.mask_logits.sigmoid()
+        scores.append(metrics.mask_metrics(pred, truth["mask"]))
+        if slow:
+            scores.append(metrics.slow_mask_metrics(pred[:slow], truth["mask"][:slow]))
+    if answer.depth is not None and has_depth:
+        scores.append(metrics.depth_metrics(answer.depth, truth["depth"], truth["mask"], align))
+    return scores
 
 
 def _mean_of_ten(by_condition: Mapping[str, dict]) -> dict[str, dict[str, float]]:
@@ -149,3 +252,26 @@ def _parameters(model: Model) -> int:
 def _device_of(model: Model) -> torch.device | str:
     first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return "cpu" if first is None else first.device
+
+
+def environment(device: torch.device) -> dict[str, dict]:
+    """`versions` of what a figure depends on, and the `machine` it was measured on."""
+    versions = {"python": platform.python_version(), "mdlib": __version__}
+    for name in ("torch", "numpy", "kornia"):
+        versions[name] = version(name)
+    machine = {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+    return {"versions": versions, "machine": machine}
+
+
+def _processor() -> str:
+    about = Path("/proc/cpuinfo")
+    if about.is_file():
+        for line in about.read_text("utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.modeling.losses import Losses
-from mdlib.modeling.modes import evaluation_mode
-from mdlib.modeling.networks.base import MaskDepth
+from mdlib.modeling.networks.base import MaskDepth, evaluation_mode
 from mdlib.viewing.network.hooks import hooked
 
 _SURE = 1e-3  # a predicted mask is kept this far from 0 and 1, where its logit would be infinite

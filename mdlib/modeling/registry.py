@@ -26,8 +26,8 @@ CONFIG_NAME = "config.json"
 _NETWORKS = {
     "mdnet": ("mdnet", "MDNet"),
     "resnet18-upproj": ("resnet18_upproj", "ResNet18UpProj"),
-    "unet-shared": ("unet_shared", "UNetShared"),
-    "unet-twin": ("unet_twin", "UNetTwin"),
+    "unet-shared": ("unet", "UNetShared"),
+    "unet-twin": ("unet", "UNetTwin"),
     "resnet18-autoencoder": ("resnet18_autoencoder", "ResNet18Autoencoder"),
     "conv2-mask": ("conv2_mask", "Conv2Mask"),
     "fcn": ("fcn", "FCN"),
@@ -91,27 +91,41 @@ def save_model(model: nn.Module, folder: str | Path, extra: dict[str, Any] | Non
 
 
 def packaged_weights() -> dict[str, Path]:
-    """Names of the weights that come with the package, and where they lie; `load_model` takes the paths."""
+    """Names of the weights that come with the package, and where they lie; `load_model` takes the names."""
     package = Path(__file__).resolve().parents[1]
     # Installed, assets are part of the package; in a checkout they lie beside it.
     assets = package / "assets" if (package / "assets").is_dir() else package.parent / "assets"
     return {path.stem: path for path in sorted((assets / "weights").glob("*.safetensors"))}
 
 
-def load_model(path: str | Path) -> nn.Module:
-    """Rebuild a model on the CPU and in evaluation mode: from the folder that `save_model` wrote, or from a
-    `.safetensors` file with its `.json` beside it.
+def load_model(name_or_path: str | Path) -> nn.Module:
+    """Rebuild a model on the CPU and in evaluation mode: from a run folder, from the folder that `save_model`
+    wrote, from a `.safetensors` file with its `.json` beside it, or by the name of packaged weights.
 
-    Tensors stored in 16 bits become float32. Raises FileNotFoundError where a file is missing, ValueError
-    where one is damaged, names an unknown network or holds other tensors than this network has.
+    A name, such as "mdnet", goes before a folder of the same name, which can be given as "./mdnet". Tensors
+    stored in 16 bits become float32. Raises FileNotFoundError where a file is missing or the run is not
+    finished, ValueError where a file is damaged, names an unknown network or holds other tensors than this
+    network has.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(path)
+    packaged = packaged_weights()
+    path = packaged.get(name_or_path) if isinstance(name_or_path, str) else None
+    path = path or Path(name_or_path)
     is_file = path.suffix == ".safetensors"
     config_path = path.with_suffix(".json") if is_file else path / CONFIG_NAME
     weights_path = path if is_file else path / WEIGHTS_NAME
+    if not is_file and not path.exists():
+        raise FileNotFoundError(
+            f"{str(name_or_path)!r} is neither a folder of a run or saved model nor the name of weights "
+            f"that come with the package, which are: {', '.join(packaged) or 'none'}"
+        )
+    if (path / "checkpoints").is_dir() and not weights_path.is_file():
+        raise FileNotFoundError(
+            f"{path} is a run that is not finished, its network was not saved yet: give the same train "
+            f"command again to go on"
+        )
     for file in (config_path, weights_path):
         if not file.is_file():
             raise FileNotFoundError(

@@ -17,7 +17,7 @@ from mdlib.evaluation.pairs import disturbance_seeds, frozen_pairs
 from mdlib.loading.codec import to_imgs
 from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
-from mdlib.modeling.modes import evaluation_mode
+from mdlib.modeling.networks.base import evaluation_mode
 from mdlib.viewing.figures import INK, difference, overlay, pictures
 from mdlib.viewing.network.hooks import hooked
 

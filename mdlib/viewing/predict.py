@@ -14,9 +14,8 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from mdlib.loading.codec import read_picture
-from mdlib.modeling.modes import evaluation_mode
-from mdlib.modeling.networks.base import MIN_SIZE
-from mdlib.modeling.registry import WEIGHTS_NAME, load_model, packaged_weights
+from mdlib.modeling.networks.base import MIN_SIZE, evaluation_mode
+from mdlib.modeling.registry import load_model
 from mdlib.viewing.network.grad_cam import grad_cam
 
 Picture = np.ndarray | Image.Image | str | Path
@@ -58,8 +57,8 @@ class Predictor:
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None, max_side: int = MAX_SIDE_PX) -> "Predictor":
-        """Predictor with packaged weights, such as "mdnet", or those of a folder; see `load_network`."""
-        return cls(load_network(path), device, max_side)
+        """Predictor with packaged weights, such as "mdnet", or those of a folder; see `load_model`."""
+        return cls(load_model(path), device, max_side)
 
     def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
         """Mask and depth of the scene `fg_bg`, whose empty background is `bg`.
@@ -95,28 +94,6 @@ class Predictor:
         if inner != size:
             pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
         return (pair[:1], pair[1:]), size
-
-
-def load_network(name_or_folder: str | Path) -> nn.Module:
-    """The network of this name that comes with the package, or that of a run folder or saved model folder.
-
-    On the CPU and in evaluation mode. A name goes before a folder of the same name, which can be given as
-    "./mdnet". Raises FileNotFoundError where there is neither, or the run is not finished.
-    """
-    packaged, path = packaged_weights(), Path(name_or_folder)
-    if str(name_or_folder) in packaged:
-        return load_model(packaged[str(name_or_folder)])
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{str(name_or_folder)!r} is neither a folder of a run or saved model nor the name of weights "
-            f"that come with the package, which are: {', '.join(packaged) or 'none'}"
-        )
-    if (path / "checkpoints").is_dir() and not (path / WEIGHTS_NAME).is_file():
-        raise FileNotFoundError(
-            f"{path} is a run that is not finished, its network was not saved yet: give the same train "
-            f"command again to go on"
-        )
-    return load_model(path)
 
 
 def as_picture(picture: Picture, name: str = "picture") -> np.ndarray:

@@ -1,11 +1,23 @@
 """What every network shares: its inputs, its outputs, its parts.
 
-Words: `bg` and `fg_bg` are (B, 3, H, W) float pictures in [0, 1]; `mask_logits` (B, 1, H, W) is the mask
-before its sigmoid; `depth` (B, 1, H, W) is closeness in (0, 1), 1 = nearest.
+The words for tensors, here and in the whole package, of B pictures with H x W pixels:
+
+| word | shape | meaning, and range |
+| --- | --- | --- |
+| `bg`, `fg_bg` | B,3,H,W | RGB of the empty place, and of the same with something in it; float in [0, 1] |
+| `mask` | B,1,H,W | soft coverage (alpha) of what was added, 0 to 1 |
+| `mask_logits` | B,1,H,W | the mask before its sigmoid, any number |
+| `depth` | B,1,H,W | closeness = near / z, 1 = nearest, 0 = infinitely far; `nan` = unknown (truth only) |
+| `z` | B,1,H,W | distance along the optical axis in metres, metric data only; near = 0.5 m |
+| `fg` | 4,h,w | a cut-out, RGBA, alpha not premultiplied; uint8 |
+| `*_img` | H,W,C | a picture at the edge of the program; uint8 |
+
+`true_*` and `pred_*` where both occur. In a loader's batch `bg` and `fg_bg` are uint8. `size` = (H, W) in px.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -99,6 +111,23 @@ def freeze(model: MaskDepthNet, parts: Iterable[str]) -> None:
     for module in model._modules_of(parts):
         module.requires_grad_(False)
     model.train(model.training)
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: object) -> Iterator[None]:
+    """Evaluation mode inside, afterwards every part in the mode that it was in, also after an error.
+
+    Parts are restored one by one, because frozen ones stay in evaluation mode while the rest trains. What is
+    no module, such as a baseline, has no mode and is left alone.
+    """
+    modes = [(m, m.training) for m in model.modules()] if isinstance(model, nn.Module) else []
+    for module, _ in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def check_pictures(bg: Tensor, fg_bg: Tensor) -> None:

@@ -221,6 +221,9 @@ class MDNet(MaskDepthNet):
     """Mask and depth from two pictures, small enough for a laptop; see the module's text.
 
     Depth reads the mask: freeze the mask decoder only after it was trained.
+
+    Example:
+        >>> mask_logits, depth = MDNet()(bg, fg_bg)  # (B,3,H,W) float in [0, 1] twice -> (B,1,H,W) twice
     """
 
     # As little padding as `align` and the 2 x 2 blocks allow: a network trained on padded pictures has never

@@ -1,4 +1,8 @@
-"""The pieces of a U-Net (Ronneberger et al. 2015; padded, bilinear steps) that two networks share."""
+"""unet-shared and unet-twin, from the pieces of a U-Net (Ronneberger et al. 2015; padded, bilinear steps).
+
+unet-shared: one encoder on both pictures, two decoders; 6,242,050 parameters. unet-twin: two U-Nets that
+share nothing, a narrow one for the mask, a wider one for depth; 5,403,938.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import init_convs, upsample
+from mdlib.modeling.networks.base import (
+    MASK_PRIOR_LOGIT,
+    MaskDepth,
+    MaskDepthNet,
+    init_convs,
+    init_head,
+    upsample,
+)
+
+SHARED_ENCODER_WIDTHS = (64, 128, 256, 256)  # at 1, 1/2, 1/4, 1/8
+SHARED_DECODER_WIDTHS = (128, 64, 64)  # at 1/4, 1/2, 1
 
 
 def double_conv(channels_in: int, middle: int, channels_out: int) -> nn.Sequential:
@@ -62,3 +76,58 @@ class UNetDecoder(nn.Module):
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             x = step(torch.cat([skip, upsample(x, like=skip)], 1))
         return self.head(x)
+
+
+class UNetShared(MaskDepthNet):
+    """A U-Net with 64 channels at full size and a decoder each for mask and depth."""
+
+    multiple = 8
+    parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
+    cam_layers = {"mask": "encoder.steps.3", "depth": "encoder.steps.3"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = UNetEncoder(SHARED_ENCODER_WIDTHS)
+        self.mask_decoder = UNetDecoder(SHARED_ENCODER_WIDTHS, SHARED_DECODER_WIDTHS)
+        self.depth_decoder = UNetDecoder(SHARED_ENCODER_WIDTHS, SHARED_DECODER_WIDTHS)
+        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
+        init_head(self.depth_decoder.head)
+
+    def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        features = self.encoder(torch.cat([bg, fg_bg], 1))
+        return MaskDepth(self.mask_decoder(features), self.depth_decoder(features).sigmoid())
+
+
+class UNet(nn.Module):
+    """(B, 6, H, W) -> (B, 1, H, W) before any activation; four halvings, `base` channels at full size."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__()
+        widths = (base, 2 * base, 4 * base, 8 * base, 8 * base)
+        self.encoder = UNetEncoder(widths)
+        self.decoder = UNetDecoder(widths, (4 * base, 2 * base, base, base))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.decoder(self.encoder(pictures))
+
+
+class UNetTwin(MaskDepthNet):
+    """Two separate U-Nets, one for the mask and one for depth.
+
+    Nothing is shared, so each encoder belongs to the part of its decoder and there is no part "encoder".
+    """
+
+    multiple = 16
+    parts = {"mask_decoder": ("mask_net",), "depth_decoder": ("depth_net",)}
+    cam_layers = {"mask": "mask_net.encoder.steps.4", "depth": "depth_net.encoder.steps.4"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask_net = UNet(16)
+        self.depth_net = UNet(32)
+        init_head(self.mask_net.decoder.head, MASK_PRIOR_LOGIT)
+        init_head(self.depth_net.decoder.head)
+
+    def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
+        pictures = torch.cat([bg, fg_bg], 1)
+        return MaskDepth(self.mask_net(pictures), self.depth_net(pictures).sigmoid())

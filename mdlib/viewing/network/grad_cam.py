@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mdlib.modeling.modes import evaluation_mode
+from mdlib.modeling.networks.base import evaluation_mode
 from mdlib.viewing.network.hooks import hooked
 
 OUTPUTS = {"mask": "mask_logits", "depth": "depth"}  # how the pictures are called: names in MaskDepth

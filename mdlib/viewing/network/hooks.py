@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from mdlib.modeling.modes import evaluation_mode
+from mdlib.modeling.networks.base import evaluation_mode
 
 
 @contextmanager

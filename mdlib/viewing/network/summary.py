@@ -12,11 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.modes import evaluation_mode
-from mdlib.modeling.registry import create_model, model_names, packaged_weights
+from mdlib.modeling.networks.base import evaluation_mode
+from mdlib.modeling.registry import create_model, load_model, model_names, packaged_weights
 from mdlib.training.memory import process_mb
 from mdlib.viewing.network.hooks import hooked
-from mdlib.viewing.predict import load_network
 
 SUMMARY_PX, LEAST_PX = 224, 16
 
@@ -65,7 +64,7 @@ def find_network(name_or_folder: str) -> nn.Module:
             f"{name_or_folder!r} is neither a folder of a run or saved model nor one of the networks "
             f"{', '.join(model_names())}"
         )
-    return load_network(name_or_folder)
+    return load_model(name_or_folder)
 
 
 def square(side_px: int) -> tuple[int, int]:

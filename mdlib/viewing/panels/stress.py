@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mdlib.evaluation.strength import ADJUSTABLE, disturb_by
+from mdlib.evaluation.disturb import ADJUSTABLE, disturb_by
 from mdlib.loading.codec import to_imgs
 from mdlib.viewing.figures import depth_colours, overlay
 from mdlib.viewing.panels.pair_panel import Pair, PairPanel
@@ -34,7 +34,7 @@ LABELS = {
 class StressPanel(PairPanel):
     """`StressPanel(predictor, samples=None)`: how much can the pictures differ until the object is lost?
 
-    `sliders[name]`, 0 to 100, for each name in evaluation.strength.ADJUSTABLE; see PredictPanel for samples.
+    `sliders[name]`, 0 to 100, for each name in evaluation.disturb.ADJUSTABLE; see PredictPanel for samples.
     """
 
     longest_px = 512  # what the network looks at, so that sliders stay quick
