@@ -18,8 +18,7 @@ from torch import nn
 
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
-from mdlib.evaluation.protocol import HEADLINE, evaluate
-from mdlib.evaluation.report import environment
+from mdlib.evaluation.protocol import HEADLINE, environment, evaluate
 from mdlib.files import write_whole
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.registry import WEIGHTS_NAME

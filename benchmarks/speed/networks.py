@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import harness
-from mdlib.evaluation.report import environment
+from mdlib.evaluation.protocol import environment
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.registry import create_model, model_names
 from mdlib.viewing.network.summary import count_macs, peak_memory_mb, two_pictures

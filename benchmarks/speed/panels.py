@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
-from mdlib.evaluation.strength import ADJUSTABLE
+from mdlib.evaluation.disturb import ADJUSTABLE
 from mdlib.modeling.registry import create_model
 from mdlib.viewing.panels.data import DataPanel
 from mdlib.viewing.panels.effects import EFFECTS, EffectsPanel

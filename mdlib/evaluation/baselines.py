@@ -4,7 +4,10 @@ Oracles know what no real program knows: their `needs_truth` is true and they ar
 as third argument. A baseline that has nothing to say on masks or on depth returns None there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdlib.loading import codec
-from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.networks.base import MaskDepth
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
 
 CERTAIN_LOGIT = 20.0  # sigmoid: 1 - 2e-9
 
@@ -70,7 +75,7 @@ class MeanDepth:
         self.closeness = closeness  # (1,1,H,W)
 
     @classmethod
-    def of(cls, train: SceneDataset, samples: int = 256) -> "MeanDepth":
+    def of(cls, train: SceneDataset, samples: int = 256) -> MeanDepth:
         """Mean over `samples` evenly spaced samples, of z for metric depth (which is best for RMSE), else of
         closeness. Pixels that are never known take the mean of the others."""
         chosen = np.unique(np.linspace(0, len(train) - 1, samples).round().astype(np.int64))
@@ -98,7 +103,7 @@ class BackgroundDepth:
         self.maps = dict(maps)  # number of the background -> closeness (1,H,W)
 
     @classmethod
-    def of(cls, dataset: SceneDataset, samples: int = 12) -> "BackgroundDepth":
+    def of(cls, dataset: SceneDataset, samples: int = 12) -> BackgroundDepth:
         """Found from up to `samples` composites of each background: objects stand in front of it, so the
         farthest depth of a pixel is the background's as soon as one composite leaves the pixel free."""
         maps = {}

@@ -18,10 +18,12 @@
 "both" is drawn independently for the two pictures. Pixels are meant at 224 px and scale with the picture's
 shorter side. A sample's draws depend on the name and on its own seed, never on the rest of the batch, and
 come from the raw stream of PCG64, which numpy keeps the same on every machine and in every version.
+
+`disturb` draws how strong a condition is, from a seed; with `disturb_by` a person chooses.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +33,23 @@ from mdlib.evaluation.families import FAMILIES
 
 UNSEEN = ("homography", "vignette")  # never trained on, reported apart
 CONDITIONS = tuple(name for name in FAMILIES if name not in UNSEEN)
+
+# Draws with which a family changes nothing (they may lie outside of [0, 1)), and its strongest ones.
+DRAWS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "camouflage": ((), ()),
+    "shadow": ((0.9, 0.5, 0.8, 0.5, -1 / 3), (0.9, 0.5, 0.8, 0.5, 1)),  # the last: how dark
+    "vignette": ((-0.5, 0.5, 0.5, 0.5, 0.5), (1, 1, 0, 1, 0)),
+    "homography": ((0.5,) * 8, (0, 1, 1, 0, 0, 0, 1, 1)),
+    "shift": ((-0.25, 0.1), (1, 0.1)),
+    "rotate": ((0.5, 0.5), (1, 1)),
+    "blur": ((-0.6,), (1,)),
+    "exposure": ((3 / 7, 4 / 9), (1, 0)),
+    "jitter": ((0.5,) * 4, (0, 0, 1, 1)),
+    "noise": ((-0.5, 0.3, -0.5, 0.7), (1, 0.3, 1, 0.7)),
+    "jpeg": ((1.45, 1.45), (0, 0)),
+}
+# In the order in which a photograph comes about; camouflage needs the bg that fg_bg was made of.
+ADJUSTABLE = tuple(DRAWS)
 
 
 def disturb(
@@ -54,6 +73,31 @@ def empty(bg: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The hard set `empty`: (B,3,H,W) backgrounds -> (bg, fg_bg), the same place under noise and jitter."""
     nothing = bg.new_zeros(len(bg), 1, *bg.shape[-2:])
     return disturb("noise", *disturb("jitter", bg, bg, nothing, seeds), nothing, seeds)
+
+
+def disturb_by(
+    strengths: Mapping[str, float], bg: Tensor, fg_bg: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Both pictures under every family of `strengths` (name -> 0 to 1) that is above 0, one after the other.
+
+    Strength 1 is the strongest that the family draws, in one fixed direction; below it, what the family draws
+    from moves evenly. bg, fg_bg (B,3,H,W) float in [0, 1], mask (B,1,H,W), the true coverage; returns
+    (bg, fg_bg), always alike. Raises ValueError for an unknown name or a strength outside of 0 to 1.
+    """
+    for name, strength in strengths.items():
+        if name not in DRAWS or not 0 <= strength <= 1:
+            raise ValueError(f"{name!r} at {strength}: expected 0 to 1 for one of {', '.join(ADJUSTABLE)}")
+    for name in ADJUSTABLE:
+        strength = strengths.get(name, 0.0)
+        if strength == 0:
+            continue
+        nothing, most = (torch.tensor([draws], dtype=torch.float64) for draws in DRAWS[name])
+        u = (nothing + strength * (most - nothing)).expand(len(bg), -1)
+        changed = FAMILIES[name][0](bg, fg_bg, mask, u)
+        if name == "camouflage":  # draws nothing
+            changed = bg, torch.lerp(fg_bg, changed[1], strength)
+        bg, fg_bg = changed
+    return bg, fg_bg
 
 
 def uniform(name: str, seeds: Sequence[int], count: int) -> np.ndarray:

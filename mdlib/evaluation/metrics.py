@@ -196,15 +196,14 @@ def _order(pred: Tensor, true: Tensor, valid: Tensor, on_object: Tensor) -> Tens
 
 
 class MetricSums:
-    """Sum and number of images of every metric, for streaming over batches and merging over processes.
+    """Sum and number of images of every metric, for streaming over batches.
 
-    `table` is a (2, metrics) float64 CPU tensor, row 0 sums, row 1 counts: two of them merge by addition
-    (a + b, or an all-reduce of the table), so neither batch size nor process count changes a mean.
+    `table` is a (2, metrics) float64 CPU tensor, row 0 sums, row 1 counts, so the batch size changes no mean.
     """
 
-    def __init__(self, names: Iterable[str], table: Tensor | None = None):
+    def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
-        self.table = torch.zeros(2, len(self.names), dtype=torch.float64) if table is None else table
+        self.table = torch.zeros(2, len(self.names), dtype=torch.float64)
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Add the (B,) values of one batch per metric; nan values are left out, absent metrics untouched."""
@@ -215,13 +214,6 @@ class MetricSums:
         batch = torch.stack([value.float() for value in values.values()]).cpu().double()  # (metrics, B)
         self.table[0, columns] += torch.where(batch.isnan(), 0.0, batch).sum(1)
         self.table[1, columns] += (~batch.isnan()).sum(1)
-
-    def __add__(self, other: "MetricSums") -> "MetricSums":
-        if self.names != other.names:
-            raise ValueError(
-                f"cannot add sums of {', '.join(other.names)} to sums of {', '.join(self.names)}"
-            )
-        return MetricSums(self.names, self.table + other.table)
 
     def means(self) -> dict[str, float]:
         """Mean over the images that have a value; metrics without any are left out."""

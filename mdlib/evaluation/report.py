@@ -1,14 +1,7 @@
-"""The result of the protocol as Markdown, and the software and machine that it was measured with."""
+"""The result of the protocol as Markdown."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 
-import torch
-
-from mdlib import __version__
 from mdlib.evaluation.disturb import CONDITIONS, UNSEEN
 
 TITLES = {
@@ -123,26 +116,3 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = [head, ["-" * width for width in widths], *rows]
     lines = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
     return "\n".join(f"| {line} |" for line in lines)
-
-
-def environment(device: torch.device) -> dict[str, dict]:
-    """`versions` of what a figure depends on, and the `machine` it was measured on."""
-    versions = {"python": platform.python_version(), "mdlib": __version__}
-    for name in ("torch", "numpy", "kornia"):
-        versions[name] = version(name)
-    machine = {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }
-    return {"versions": versions, "machine": machine}
-
-
-def _processor() -> str:
-    about = Path("/proc/cpuinfo")
-    if about.is_file():
-        for line in about.read_text("utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -1,8 +1,6 @@
 """The protocol on a small real data set: what it measures, beside what, and what cannot change a figure."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -10,7 +8,6 @@ from torch import nn
 
 from mdlib.evaluation.disturb import CONDITIONS
 from mdlib.evaluation.protocol import ALL_CONDITIONS, evaluate
-from mdlib.evaluation.report import format_table
 from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.splits import SETS, random_sets
 from mdlib.modeling.networks.base import MaskDepth
@@ -106,35 +103,6 @@ def test_the_global_random_numbers_are_left_alone(data):
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-PROCESS = """
-import json, sys, torch
-torch.set_num_threads(1)
-from mdlib.evaluation.baselines import Subtraction
-from mdlib.evaluation.protocol import evaluate
-from mdlib.loading.dataset import open_dataset
-rank, file, data = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-torch.distributed.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=2)
-done = evaluate(Subtraction(), open_dataset(data), pairs=7, batch_size=2, sets=["train"], conditions=["jpeg"],
-                process=(rank, 2))
-print(json.dumps(done))
-"""
-
-
-def test_the_process_count_does_not_change_a_figure(data, tmp_path):
-    from mdlib.evaluation.baselines import Subtraction
-
-    command = [sys.executable, "-c", PROCESS]
-    rest = [tmp_path / "meet", data.path]
-    both = [subprocess.Popen([*command, str(k), *rest], stdout=subprocess.PIPE, text=True) for k in (0, 1)]
-    answers = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in both]
-    alone = evaluate(Subtraction(), data, pairs=7, batch_size=2, sets=["train"], conditions=["jpeg"])
-    for answer in answers:
-        for part, name in (("sets", "train"), ("conditions", "jpeg")):
-            assert answer[part][name]["images"] == alone[part][name]["images"]
-            for model, scores in alone[part][name]["scores"].items():
-                assert answer[part][name]["scores"][model] == pytest.approx(scores, rel=2e-5, abs=1e-6)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_of_every_part_is_restored(data, training):
     model = Difference().train(training)
@@ -199,27 +167,3 @@ def test_wrong_arguments_are_named(data, arguments, sentence):
 def test_a_set_without_samples_is_named(data):
     with pytest.raises(ValueError, match="the set 'new_both' has no samples"):
         evaluate(Difference(), data, splits={"new_both": data.subset([])}, pairs=1)
-
-
-def test_the_table_reads_well(result):
-    table = format_table(result)
-    lines = table.splitlines()
-    assert lines[0].startswith("### Difference, 7 parameters")
-    network = result["mean_of_ten"]["network"]["iou"]
-    mean = next(line for line in lines if "mean of the ten" in line)
-    assert f"**{network:.3f}**" in mean
-    assert any(line.startswith("| homography (never trained on)") for line in lines)
-    assert f"new_both {result['sets']['new_both']['checksum']}" in lines[-1]
-    assert (
-        result["dataset"]["id"][:16] in lines[-1] and f"torch {torch.__version__.split('+')[0]}" in lines[-1]
-    )
-    blocks = [block.splitlines() for block in table.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 3
-    for block in blocks:
-        assert len({line.count("|") for line in block}) == 1 and len({len(line) for line in block}) == 1
-
-
-def test_the_table_of_a_part(data):
-    one = evaluate(Difference(), data, pairs=1, sets=["new_fg"], conditions=["empty"])
-    table = format_table(one)
-    assert "Pixels marked where nothing was added" in table and "mean of the ten" not in table
