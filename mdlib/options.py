@@ -26,7 +26,7 @@ class EvaluateConfig:
 
     data: Positional[Annotated[Path, arg(metavar="DATA")]]
     """folder of the data set"""
-    weights: Path
+    weights: str
     """run folder or saved model folder, or the name of weights that come with the package (mdnet)"""
     json: Path = Path("evaluation.json")
     """file for the result; the same name with .md gets the table"""
