@@ -4,28 +4,24 @@ JPEG pictures keep their bytes. Masks and depth get the values that reading the 
 gray PNG. One shard for each background, by a recipe, through any interruption, like a creation.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdlib import __version__
 from mdlib.creation import recipe
 from mdlib.creation.items import Placements
-from mdlib.creation.workers import executor_of, run_all
-from mdlib.creation.writing import card, manifest, shard
-from mdlib.creation.writing.statistics import Statistics, combine
-from mdlib.files import remove_stale, sha256_of, write_json
+from mdlib.creation.resumable import Crew, make_by_recipe
+from mdlib.creation.writing import manifest, shard
+from mdlib.creation.writing.statistics import Statistics
 from mdlib.loading import codec
 from mdlib.loading.foreign.layout import Layout, read_layout
 from mdlib.loading.format import (
-    DATASET_FILE,
     FORMAT,
     PLACEMENTS_FILE,
     STATISTICS_FILE,
@@ -72,34 +68,21 @@ def pack(config: PackConfig, progress: bool = True, executor: Executor | None = 
         )
     out = Path(config.out)
     store = read_layout(config.source, config.layout)
-    recipe.begin(out, _recipe(config, store))
-    if manifest.is_complete(out):
-        card.write_if_missing(out)
-        return out
-    remove_stale(out)
-    try:
-        if executor is None:
-            with executor_of(config.workers) as own:
-                facts = _make(config, store, own, 2 * config.workers, progress)
-        else:
-            facts = _make(config, store, executor, 1 << 30, progress)
-    finally:
-        remove_stale(out)
-    write_json(out / DATASET_FILE, _description(store, facts, out))
-    card.write_if_missing(out)
-    return out
+    make = partial(_make, config, store, out)
+    return make_by_recipe(
+        out, _recipe(config, store), make, workers=config.workers, executor=executor, progress=progress
+    )
 
 
 def make_shard(source: Path, layout: Layout, folder: Path, number: int) -> dict:
     """Write the shard of background `number` unless it is there, and tell what it is, like `create` does."""
     path, comment = folder / shard_name(number), recipe.comment(folder)
-    written = not path.exists()
-    if written:
+    if not path.exists():
         store, quality = _opened(source, layout, comment), recipe.read(folder)["jpeg_quality"]
         with ShardWriter(path, comment) as writer:
             for name, data in _members(store, number, quality):
                 writer.add(name, data)
-    return {**shard.make_shard(str(folder), number), "written": written}  # it is there by now: only told of
+    return shard.facts_of(path, comment)
 
 
 @lru_cache(maxsize=1)
@@ -124,17 +107,26 @@ def _recipe(config: PackConfig, store: Store) -> dict:
     return json.loads(json.dumps(made))  # as it reads from the file: lists, no tuples
 
 
-def _make(config: PackConfig, store: Store, executor: Executor, at_once: int, progress: bool) -> list[dict]:
-    count, source = len(store.bg_members), Path(config.source).absolute()
-    out = Path(config.out).absolute()
-    tasks = ((make_shard, source, config.layout, out, number) for number in range(count))
-    missing = [number for number in range(count) if not (out / shard_name(number)).exists()]
-    left, facts = int(np.isin(store.bg, missing).sum()), []
-    with tqdm(total=left, unit=" samples", desc="pack", disable=not progress) as bar:
-        for fact in run_all(executor, tasks, at_once):
-            facts.append(fact)
-            bar.update(fact["samples"] if fact["written"] else 0)
-    return facts
+def _make(config: PackConfig, store: Store, out: Path, crew: Crew) -> dict:
+    """Write the shards; returns the content of `dataset.json`."""
+    samples = np.bincount(store.bg, minlength=len(store.bg_members))
+    names = [shard_name(number) for number in range(len(samples))]
+    source, folder = Path(config.source).absolute(), out.absolute()
+    tasks = ((make_shard, source, config.layout, folder, number) for number in range(len(samples)))
+    facts = crew.shards("pack", out, names, samples, tasks)
+    groups = store.groups("backgrounds")
+    backgrounds = [
+        {"name": entry["name"], "group": groups[i]} for i, entry in enumerate(store.info["backgrounds"])
+    ]
+    things = [entry["name"] for entry in store.info["cutouts"]]
+    things = things or [name.decode("utf-8", "replace") for name in store.columns["sample"].tolist()]
+    cutouts = [{"name": name, "group": i} for i, name in enumerate(things)]
+    depth = {"kind": store.info["depth"]["kind"]}
+    if depth["kind"] != "none":
+        unit = "closeness / 255, relative"
+        depth |= {"suffix": ".png", "dtype": "uint8", "unit": unit, "near_m": codec.NEAR_M}
+    made = {"size": list(store.size), "encoding": "exact", "depth": depth}
+    return manifest.describe(out, facts, backgrounds, cutouts, _digits(store), made)
 
 
 def _digits(store: Store) -> tuple[int, int, int]:
@@ -199,33 +191,3 @@ def _placements(store: Store, number: int, rows: np.ndarray, boxes: np.ndarray) 
     left, top = boxes[:, :2].T.astype(np.int64)
     bg, z_m = np.full(len(rows), number), np.full(len(rows), np.nan)
     return Placements(rows, bg, store.fg[rows, 0], unknown > 0, left, top, boxes[:, 2], z_m, unknown)
-
-
-def _description(store: Store, facts: list[dict], out: Path) -> dict:
-    """The content of dataset.json."""
-    facts = sorted(facts, key=lambda fact: fact["name"])
-    _, bg_digits, fg_digits = _digits(store)
-    groups = store.groups("backgrounds")
-    backgrounds = [
-        {"id": f"{i:0{bg_digits}d}", "name": entry["name"], "group": groups[i]}
-        for i, entry in enumerate(store.info["backgrounds"])
-    ]
-    names = [entry["name"] for entry in store.info["cutouts"]]
-    names = names or [name.decode("utf-8", "replace") for name in store.columns["sample"].tolist()]
-    depth = {"kind": store.info["depth"]["kind"]}
-    if depth["kind"] != "none":
-        unit = "closeness / 255, relative"
-        depth |= {"suffix": ".png", "dtype": "uint8", "unit": unit, "near_m": codec.NEAR_M}
-    return {
-        "format": FORMAT,
-        "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),
-        "size": list(store.size),
-        "encoding": "exact",
-        "depth": depth,
-        "counts": {"samples": len(store.bg), "backgrounds": len(backgrounds), "cutouts": len(names)},
-        "statistics": combine([fact["statistics"] for fact in facts]),
-        "recipe_sha256": sha256_of(out / recipe.NAME),
-        "backgrounds": backgrounds,
-        "cutouts": [{"id": f"{i:0{fg_digits}d}", "name": name, "group": i} for i, name in enumerate(names)],
-        "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],
-    }

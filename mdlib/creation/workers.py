@@ -1,18 +1,27 @@
-"""Worker processes of a creation: one core each, gone when their parent is gone."""
+"""Who does the tasks of a creation: processes here, one core each and gone when their parent is gone, or a
+Dask cluster, whose workers may be on any machines that share the folder."""
 
 import ctypes
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from mdlib import __version__
+from mdlib.creation import recipe
 from mdlib.signals import end_with_parent, held_back
+
+_CONNECT_S = 5  # to wait for a Dask scheduler
+_MAX_LISTED = 5
 
 _stop: Event | None = None  # of this process, where it is a worker
 
@@ -69,6 +78,62 @@ def _start(pool: ProcessPoolExecutor, workers: int, begin: Event) -> None:
                 pool.submit(os.getpid)  # starts a process while none is idle, and none is before they begin
     finally:
         begin.set()
+
+
+@contextmanager
+def cluster_executor(address: str, folder: Path, comment: bytes) -> Iterator[Executor]:
+    """An executor whose tasks run on the Dask cluster with the scheduler at `address`.
+
+    A task whose worker dies is given to another one. Raises ImportError where Dask is not installed,
+    ConnectionError where no scheduler answers or the cluster is lost on the way, RuntimeError where it has no
+    workers, or they run another mdlib or do not see `folder` with the recipe of `comment` in it.
+    """
+    try:
+        from distributed import Client
+        from distributed.comm import CommClosedError, get_address_host_port
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise ImportError('--dask needs Dask, which is not installed: pip install "mdlib[dask]"') from None
+    try:
+        # Knocked at first: a Client that found nobody leaves threads and warnings behind.
+        socket.create_connection(get_address_host_port(address), _CONNECT_S).close()
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"no Dask scheduler answers at {address!r} ({error}): give the address that `dask scheduler` "
+            f"prints, such as tcp://10.0.0.1:8786"
+        ) from None
+    with client:
+        try:
+            _check_workers(client, address, str(folder.absolute()), comment)
+            yield client.get_executor()
+        except (KilledWorker, CommClosedError, CancelledError) as error:
+            raise ConnectionError(
+                f"the Dask scheduler at {address} was lost, or one task killed several of its workers "
+                f"({error}). What is finished is kept: run the same command again to go on."
+            ) from None
+
+
+def _check_workers(client: Any, address: str, folder: str, comment: bytes) -> None:
+    """See that there are workers, and that all of them have the same folder and the same code."""
+    seen = client.run(_seen_by_worker, folder, on_error="return")
+    if not seen:
+        raise RuntimeError(f"the Dask scheduler at {address} has no workers: start some with `dask worker`")
+    wrong = [
+        f"{worker} does not see the folder {folder} with mdlib {__version__} (but {found})"
+        for worker, found in seen.items()
+        if found != (__version__, comment)  # an exception where mdlib or what it needs is missing
+    ]
+    if wrong:
+        raise RuntimeError(
+            f"{'; '.join(wrong[:_MAX_LISTED])}. All workers need the same mdlib, and a folder that they "
+            f"share under the same path."
+        )
+
+
+def _seen_by_worker(folder: str) -> tuple[str, bytes]:
+    """Version of mdlib and checksum of the recipe in `folder`, as this process finds them."""
+    return __version__, recipe.comment(Path(folder))
 
 
 def on_one_core(function: Callable, *arguments: object) -> object:

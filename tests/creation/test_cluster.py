@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from mdlib.creation import recipe
-from mdlib.creation.cluster import cluster_executor
 from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.workers import cluster_executor
 
 distributed = pytest.importorskip("distributed", reason='needs Dask: pip install "mdlib[dask]"')
 

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from mdlib.creation.pack import PackConfig, pack
+from mdlib.creation.workers import HereExecutor
+from mdlib.creation.writing.card import info
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import open_dataset
@@ -169,6 +171,28 @@ def test_an_interrupted_run_goes_on(source, packed, tmp_path):
     stamps = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     pack(config, progress=False)  # finished: nothing is touched
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
+
+
+class StoppedAfter(HereExecutor):
+    """Is interrupted, as by Ctrl-C, after some tasks."""
+
+    def __init__(self, tasks):
+        self.left = tasks
+
+    def submit(self, function, *arguments):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return super().submit(function, *arguments)
+
+
+def test_an_interrupt_says_how_far_it_came(source, tmp_path):
+    config = PackConfig(source, tmp_path / "data", LAYOUT)
+    sentence = "stopped; 2 shards are finished. Run the same command again to go on"
+    with pytest.raises(KeyboardInterrupt, match=sentence):
+        pack(config, progress=False, executor=StoppedAfter(2))
+    with pytest.raises(FileNotFoundError, match="data is not finished: 2 shards are finished"):
+        info(tmp_path / "data")
 
 
 def test_another_layout_in_the_same_folder_is_refused(source, packed):

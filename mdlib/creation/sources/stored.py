@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mdlib.creation.items import Background, Cutout
+from mdlib.files import sha256_of
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.zip_writer import ShardWriter
@@ -47,6 +48,12 @@ def write(
             if cutout.relief is not None:
                 archive.add(f"relief/{i}.png", codec.encode_png(_relief_to_stored(cutout.relief), level=6))
         archive.add("sources.json", json.dumps(table, indent=1).encode())
+
+
+def described(folder: Path) -> dict:
+    """Name, length and checksum of `sources.zip`, for `dataset.json`."""
+    path = folder / NAME
+    return {"name": NAME, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 class KeptSources:

@@ -5,13 +5,15 @@ import json
 from pathlib import Path
 
 from mdlib.creation import recipe
-from mdlib.creation.config import CreateConfig
-from mdlib.creation.depth import relative
-from mdlib.creation.sources import stored
 from mdlib.creation.writing.statistics import combine
 from mdlib.files import sha256_of
-from mdlib.loading import codec
-from mdlib.loading.format import DATASET_FILE, DEPTH_SUFFIX, FORMAT, id_digits, live_id
+from mdlib.loading.format import DATASET_FILE, FORMAT, live_id
+
+# In the order in which a reader of the file wants them.
+_KEYS = (
+    "format", "id", "recipe_only", "size", "encoding", "depth", "counts", "statistics", "recipe_sha256",
+    "backgrounds", "cutouts", "sources", "shards",
+)  # fmt: skip
 
 
 def is_complete(folder: Path, recipe_only: bool = False) -> bool:
@@ -34,9 +36,11 @@ def is_complete(folder: Path, recipe_only: bool = False) -> bool:
 
 def progress(folder: Path) -> str:
     """How far the creation in `folder` has come: "3 of 80 shards are finished (about 1.2 GB to go)"."""
-    backgrounds = recipe.read(folder)["backgrounds"]
-    count = backgrounds["count"] if "count" in backgrounds else len(backgrounds["files"])
+    backgrounds = recipe.read(folder).get("backgrounds")
     shards = list(folder.glob("shard-*.zip")) or list(folder.glob("placements-*.zip"))
+    if backgrounds is None:  # of a pack, whose source alone knows how many there are
+        return f"{len(shards)} shards are finished"
+    count = backgrounds["count"] if "count" in backgrounds else len(backgrounds["files"])
     sizes = [path.stat().st_size for path in shards]
     to_go = f" (about {readable(sum(sizes) / len(sizes) * (count - len(sizes)))} to go)" if sizes else ""
     return f"{len(sizes)} of {count} shards are finished{to_go}"
@@ -51,62 +55,45 @@ def readable(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def describe(config: CreateConfig, sources: stored.KeptSources, facts: list[dict], folder: Path) -> dict:
-    """The content of `dataset.json`, from what `make_shard` told of each shard."""
+def describe(
+    folder: Path,
+    facts: list[dict],
+    backgrounds: list[dict],
+    cutouts: list[dict],
+    digits: tuple[int, int, int],
+    made: dict,
+) -> dict:
+    """The content of `dataset.json`.
+
+    facts: what was told of each shard; backgrounds, cutouts: of each its `name`, its `group` of
+    near-duplicates and, if it has one, its `teacher_scale`; digits: of the ids, as `id_digits` counts them;
+    made: `size`, `encoding`, `depth`, and what else there is to tell. `counts` there are added to those of
+    samples, backgrounds and cut-outs.
+    """
     facts = sorted(facts, key=lambda fact: fact["name"])
     statistics = combine([fact["statistics"] for fact in facts])
     error = statistics.pop("depth_error", None)
-    made = recipe.read(folder)["depth"] != "none"
-    depth = _depth(config, sources.teacher, error) if made else {"kind": "none"}
-    per_pair = facts[0]["samples"] // len(sources.cutouts)
-    digits = id_digits(len(sources.backgrounds), len(sources.cutouts), per_pair)
-    recipe_sha256, sources_sha256 = (sha256_of(folder / name) for name in (recipe.NAME, stored.NAME))
-    stored_id = hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest()
-    return {
+    recipe_sha256 = sha256_of(folder / recipe.NAME)
+    content = {
+        **made,
         "format": FORMAT,
-        "id": live_id(recipe_sha256, sources_sha256) if config.recipe_only else stored_id,
-        "recipe_only": config.recipe_only,
-        "size": list(config.height_width),
-        "encoding": config.encoding,
-        "depth": depth,
+        "id": hashlib.sha256("".join(fact["sha256"] for fact in facts).encode()).hexdigest(),
+        "depth": made["depth"] if error is None else made["depth"] | {"encoding_error": error},
         "counts": {
             "samples": sum(fact["samples"] for fact in facts),
-            "backgrounds": len(sources.backgrounds),
-            "cutouts": len(sources.cutouts),
-            "placements": config.placements,
-            "flips": 2 if config.flip else 1,
+            "backgrounds": len(backgrounds),
+            "cutouts": len(cutouts),
+            **made.get("counts", {}),
         },
         "statistics": statistics,
         "recipe_sha256": recipe_sha256,
-        "backgrounds": _entries(sources.backgrounds, digits[1]),
-        "cutouts": _entries(sources.cutouts, digits[2]),
-        "sources": {
-            "name": stored.NAME,
-            "bytes": (folder / stored.NAME).stat().st_size,
-            "sha256": sources_sha256,
-        },
+        "backgrounds": _entries(backgrounds, digits[1]),
+        "cutouts": _entries(cutouts, digits[2]),
         "shards": [{key: fact[key] for key in ("name", "samples", "bytes", "sha256")} for fact in facts],
     }
-
-
-def _depth(config: CreateConfig, teacher: dict | None, error: dict | None) -> dict:
-    """Kind, unit and direction of the stored depth, and where it is from."""
-    metric = teacher is None or teacher["kind"] == "metric"
-    millimetres = metric and config.encoding == "exact"
-    depth: dict = {
-        "kind": "metric" if metric else "relative",
-        "suffix": DEPTH_SUFFIX[config.encoding],
-        "dtype": "uint16" if millimetres else "uint8",
-        "unit": "millimetres, 0 = unknown" if millimetres else "closeness / 255",
-        "direction": "larger = farther" if millimetres else "larger = nearer",
-    }
-    if metric:
-        depth["near_m"] = codec.NEAR_M
-    else:
-        depth["percentiles"] = {f"{rank:g}": at for rank, at in zip(relative.RANK, relative.AT, strict=True)}
-    if teacher is not None:
-        depth["teacher"] = {key: value for key, value in teacher.items() if key != "kind"}
-    return depth if error is None else depth | {"encoding_error": error}
+    if content.get("recipe_only"):
+        content["id"] = live_id(recipe_sha256, content["sources"]["sha256"])
+    return {key: content[key] for key in _KEYS if key in content}
 
 
 def _entries(table: list[dict], digits: int) -> list[dict]:

@@ -60,7 +60,7 @@ def make_shard(folder: str, number: int, recipe_only: bool = False, teacher: str
         with ShardWriter(path, comment) as shard:
             for name, data in workshop.members(number, recipe_only):
                 shard.add(name, data, deflate=recipe_only)
-    return _facts(path, comment)
+    return facts_of(path, comment)
 
 
 def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) -> int:
@@ -194,8 +194,11 @@ class Workshop:
         return stored_depth(torch.from_numpy(values), self.recipe["encoding"], scale is not None).numpy()
 
 
-def _facts(path: Path, comment: bytes) -> dict:
-    """What a finished shard is."""
+def facts_of(path: Path, comment: bytes) -> dict:
+    """What a finished shard is: name, samples, bytes, sha256 and statistics.
+
+    Raises ValueError where it is damaged or of another recipe, whose comment is not `comment`.
+    """
     try:
         archive = Archive(path)
         found = archive.comment()
