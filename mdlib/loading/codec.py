@@ -34,6 +34,7 @@ FAR_MM = 65535
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 RINGING = (16, 239)  # masks in JPEG: values at or beyond these are black or white that the encoder disturbed
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+encode_png = png.encode  # beside encode_jpeg: they are chosen between
 _COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
 
 
@@ -50,11 +51,6 @@ def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
     space = "GRAY" if gray else "RGB"
     sampling = "Gray" if gray else "444"
     return simplejpeg.encode_jpeg(img, quality=quality, colorspace=space, colorsubsampling=sampling)
-
-
-def encode_png(img: np.ndarray, level: int = 1) -> bytes:
-    """Gray picture (H,W), uint8 or uint16, to PNG bytes."""
-    return png.encode(img, level)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -227,17 +223,17 @@ def z_to_mm(z_m: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     return torch.where(z_m > 0, mm, 0.0).to(torch.uint16)
 
 
-def z_to_closeness(z_m: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
-    """Depth in metres to closeness near_m / z in [0, 1]; nan stays nan."""
-    return (near_m / z_m).clamp(max=1.0)
+def z_to_closeness(z_m: torch.Tensor) -> torch.Tensor:
+    """Depth in metres to closeness NEAR_M / z in [0, 1]; nan stays nan."""
+    return (NEAR_M / z_m).clamp(max=1.0)
 
 
-def closeness_to_z(closeness: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
-    """Closeness to depth in metres, at least near_m; 0 becomes infinite, nan stays nan."""
-    return near_m / closeness
+def closeness_to_z(closeness: torch.Tensor) -> torch.Tensor:
+    """Closeness to depth in metres, at least NEAR_M; 0 becomes infinite, nan stays nan."""
+    return NEAR_M / closeness
 
 
-def depth_to_closeness(stored: torch.Tensor, near_m: float = NEAR_M) -> torch.Tensor:
+def depth_to_closeness(stored: torch.Tensor) -> torch.Tensor:
     """Stored depth to float32 closeness: uint16 millimetres (0 -> nan) or uint8 closeness (0..255).
 
     Float closeness stays as it is.
@@ -247,7 +243,7 @@ def depth_to_closeness(stored: torch.Tensor, near_m: float = NEAR_M) -> torch.Te
     if stored.dtype == torch.uint8:
         return stored.float() / 255.0
     mm = stored.to(torch.int32).float()
-    return torch.where(mm > 0, (near_m * 1000.0 / mm).clamp(max=1.0), torch.nan)
+    return torch.where(mm > 0, (NEAR_M * 1000.0 / mm).clamp(max=1.0), torch.nan)
 
 
 def ringing_table(black: int = RINGING[0], white: int = RINGING[1]) -> np.ndarray:

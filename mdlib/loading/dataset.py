@@ -1,6 +1,6 @@
 """A data set: a folder of shards, seen as one map-style data set of tensors."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +105,11 @@ class SceneDataset:
             raise IndexError(f"sample {i} of a data set of {len(self)} samples")
         return self.__getitems__([i])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> "Samples":
-        """Samples of a whole batch, decoded into one tensor per kind."""
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, torch.Tensor]]:
+        """The samples of a whole batch, decoded into one tensor per kind; a DataLoader asks for them so."""
         batch = self.batch(indices)
-        return Samples({"bg": self.backgrounds[batch["bg_index"]], **batch})
+        columns = {"bg": self.backgrounds[batch["bg_index"]], **batch}
+        return [{name: column[k] for name, column in columns.items()} for k in range(len(indices))]
 
     def batch(
         self,
@@ -132,24 +133,3 @@ class SceneDataset:
     def to_device(self, batch: dict, device: str | torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
         """A batch that `batch` gave, on `device`, with what was left to do done; `reduce` as it was there."""
         return self._store.to_device(batch, torch.device(device), reduce)
-
-
-class Samples(Sequence):
-    """A batch that reads as a list of samples, so that any collate function accepts it."""
-
-    def __init__(self, batch: dict[str, torch.Tensor]):
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return len(self.batch["index"])
-
-    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
-        return {name: column[i] for name, column in self.batch.items()}
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        return (self[i] for i in range(len(self)))
-
-
-def collate(samples: Samples) -> dict[str, torch.Tensor]:
-    """For `DataLoader(data, batch_size=..., collate_fn=collate)`: takes the batch as it is, uncopied."""
-    return samples.batch

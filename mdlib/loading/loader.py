@@ -101,10 +101,6 @@ class Loader:
         self._on_device: dict[torch.device, torch.Tensor] = {}
         self._copying: deque = deque()  # batches on their way to a GPU: their memory must not be used again
 
-    @property
-    def batch_size(self) -> int:
-        return self.sampler.batch_size
-
     def __len__(self) -> int:
         return len(self.sampler)
 

@@ -16,14 +16,15 @@ from PIL import Image
 SETS = ("train", "new_fg", "new_bg", "new_both")
 _SIDE = 48  # pixels; enough to tell rooms apart, small enough for a thousand pictures in a minute or two
 _SHIFT = 16  # pixels of _SIDE: two crops of one photograph overlap by two thirds or more in each direction
+_RANDOM_SHARE = 0.7  # of the samples, for training, where they are split at random
 _AT_ONCE = 32  # pictures whose numbers fit into a processor's cache
-SAME = 0.70  # correlation above which two pictures count as one; strangers reach 0.69 at the very most
+_SAME = 0.70  # correlation above which two pictures count as one; strangers reach 0.69 at the very most
 
 
-def group_duplicates(imgs: Sequence[np.ndarray], same: float = SAME) -> list[int]:
+def group_duplicates(imgs: Sequence[np.ndarray]) -> list[int]:
     """Group numbers of pictures (H,W,3 uint8, any sizes): equal numbers = near-duplicates of one another.
 
-    Two pictures belong together when the normalised cross-correlation of their gradients reaches `same`
+    Two pictures belong together when the normalised cross-correlation of their gradients reaches 0.7
     at some shift of up to a third of the picture, as they are or with one of them mirrored. Gradients
     make it blind to brightness; shifts find crops of one wide photograph, which perceptual hashes miss.
     Groups are transitive and numbered in the order of their first picture.
@@ -51,7 +52,7 @@ def group_duplicates(imgs: Sequence[np.ndarray], same: float = SAME) -> list[int
             for others, their in candidates
             for k in range(i + 1, len(imgs), _AT_ONCE)
         ]
-        for j in torch.nonzero(torch.cat(best).view(2, -1).amax(0) >= same).flatten().tolist():
+        for j in torch.nonzero(torch.cat(best).view(2, -1).amax(0) >= _SAME).flatten().tolist():
             a, b = sorted((root(i), root(i + 1 + j)))
             parent[b] = a
     number: dict[int, int] = {}
@@ -80,14 +81,14 @@ def four_sets(
     return {name: np.flatnonzero(which) for name, which in zip(SETS, chosen, strict=True)}
 
 
-def random_sets(count: int, seed: int = 0, train_share: float = 0.7) -> dict[str, np.ndarray]:
+def random_sets(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Numbers of `count` samples as `train` and `random`, which shows nothing that `train` did not.
 
     Only to show how much a split at random flatters: the leak gap is the score on `random` of a network
     trained on this `train`, minus the score on `new_both` of one trained on the strict `train`.
     """
     order = random_order(count, "random split", "", seed)
-    first = round(train_share * count)
+    first = round(_RANDOM_SHARE * count)
     return {"train": np.sort(order[:first]), "random": np.sort(order[first:])}
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mdlib.loading.dataset import collate, open_dataset
+from mdlib.loading.dataset import open_dataset
 from mdlib.loading.zip_writer import ShardWriter
 
 
@@ -50,11 +50,12 @@ def test_subset_and_split(hand_made):
 
 def test_plain_dataloader(hand_made):
     data = open_dataset(hand_made[0])
-    plain = next(iter(DataLoader(data, batch_size=7)))
-    fast = next(iter(DataLoader(data, batch_size=7, collate_fn=collate)))
+    plain, batch = next(iter(DataLoader(data, batch_size=7))), data.batch(range(7))
     assert plain["fg_bg"].shape == (7, 3, 24, 32)
-    for name in ("bg", "fg_bg", "mask", "depth", "bg_index", "index"):
-        torch.testing.assert_close(plain[name], fast[name])
+    torch.testing.assert_close(plain.pop("bg"), data.backgrounds[batch["bg_index"]])
+    assert plain.keys() == batch.keys()
+    for name in plain:
+        torch.testing.assert_close(plain[name], batch[name])
 
 
 def test_pickled_copy(hand_made):

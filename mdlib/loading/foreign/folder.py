@@ -48,7 +48,7 @@ class FolderArchive:
         """The number of the file called `name`; KeyError where there is none."""
         return int(self.find_many([name])[0])
 
-    def find_many(self, names: Sequence[str] | np.ndarray, part: int | None = None) -> np.ndarray:
+    def find_many(self, names: Sequence[str] | np.ndarray) -> np.ndarray:
         """Numbers (int64) of the files called `names` (strings, or a bytes array of kind S).
 
         Raises KeyError naming the first one that is missing.
