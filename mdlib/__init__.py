@@ -8,6 +8,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "render_room": "mdlib.rooms.generate",
     "open_dataset": "mdlib.loading.dataset",
     "make_loader": "mdlib.loading.loader",
     "CreateConfig": "mdlib.creation.config",
@@ -19,8 +20,14 @@ _HOMES = {
     "save_model": "mdlib.modeling.registry",
     "TrainConfig": "mdlib.training.config",
     "Trainer": "mdlib.training.trainer",
+    "train": "mdlib.run",
     "evaluate": "mdlib.evaluation.protocol",
     "Predictor": "mdlib.viewing.predict",
+    "PredictPanel": "mdlib.viewing.panels.predict",
+    "StressPanel": "mdlib.viewing.panels.stress",
+    "DataPanel": "mdlib.viewing.panels.data",
+    "EffectsPanel": "mdlib.viewing.panels.effects",
+    "TrainingPanel": "mdlib.viewing.panels.training",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the names of the table above

@@ -72,15 +72,11 @@ def _train(arguments: list[str]) -> None:
     from mdlib.training.config import TrainConfig
 
     config = _parse_with_recipe(TrainConfig, "train", arguments)
-    from mdlib.run import open_feed
-    from mdlib.training.trainer import Trainer, new_model
+    from mdlib.run import train
 
-    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
-    trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
-    fitted = trainer.fit()
-    if trainer.team.first:
+    fitted = train(config)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks
         _print_paths([fitted.run])
-    trainer.accelerator.end_training()  # several processes part here
     if not fitted.finished:  # stopped by a signal: what comes next in a script must not run
         sys.exit(STOPPED)
 
@@ -89,12 +85,10 @@ def _lr_range(arguments: list[str]) -> None:
     from mdlib.training.lr_range import LrRangeConfig, lr_range
 
     config = _parse_with_recipe(LrRangeConfig, "lr-range", arguments)
-    from mdlib.run import open_feed
-    from mdlib.training.trainer import new_model
+    from mdlib.run import new_model, open_feed
     from mdlib.viewing.curves import write_lr_range
 
-    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
-    found = lr_range(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    found = lr_range(config, new_model(config), open_feed(config))
     print("the loss never fell" if found.suggestion is None else f"take --lr {found.suggestion:g}")
     _print_paths(write_lr_range(config.run, found, config.as_json()))
 
@@ -103,11 +97,7 @@ def _profile(arguments: list[str]) -> None:
     from mdlib.viewing.step_profile import ProfileConfig, profile, write_profile
 
     config = _parse_with_recipe(ProfileConfig, "profile", arguments)
-    from mdlib.run import open_feed
-    from mdlib.training.trainer import new_model
-
-    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
-    found = profile(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    found = profile(config)
     print(found.table())
     _print_paths(write_profile(config.run, found, config.as_json()))
 

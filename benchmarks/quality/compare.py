@@ -50,7 +50,7 @@ def kept(file: Path, make: Callable[[], dict]) -> dict:
 def step_seconds(terms: Terms, names: list[str], rounds: int) -> dict[str, float]:
     """Seconds of a training step of each network, taken in turns."""
     configs = {name: terms.config(name, 0, 1, model=name) for name in names}
-    ways = {name: Steps(config, terms.feed(0)) for name, config in configs.items()}
+    ways = {name: Steps(config) for name, config in configs.items()}
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds + 1):
         for name, way in ways.items():

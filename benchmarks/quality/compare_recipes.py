@@ -15,21 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import harness
-from mdlib.run import open_feed
+from mdlib.run import train
 from mdlib.training.config import TrainConfig
-from mdlib.training.optim import new_model
 from mdlib.training.reference_recipes import RECIPES, from_recipe
-from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import read_rows, score_figure
 
 SCORES = ("iou", "iou_disturbed", "depth_error")
 
 
-def train(config: TrainConfig) -> list[dict]:
+def curve_of(config: TrainConfig) -> list[dict]:
     """Train, or go on, and return the rows of the metrics."""
-    feed = open_feed([config.data], config.seed, config.workers, config.device)
-    fitted = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size)).fit()
-    if not fitted.finished:
+    if not train(config).finished:
         raise SystemExit("stopped: the same command goes on")
     return read_rows(config.run)
 
@@ -53,7 +49,7 @@ def main() -> None:
     for name in args.recipes:
         config = from_recipe(name, data=args.data, run=args.out / name, checks=args.checks, seed=args.seed)
         config = replace(config, minutes=args.minutes, epochs=None, steps=None, accumulate=args.accumulate)
-        runs[name] = train(replace(config, check_pairs=args.pairs))
+        runs[name] = curve_of(replace(config, check_pairs=args.pairs))
     result = {"machine": harness.machine(), "minutes": args.minutes, "pairs": args.pairs, "seed": args.seed}
     result["recipes"] = {name: RECIPES[name] for name in runs}
     result["curves"] = runs

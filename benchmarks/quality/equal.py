@@ -9,7 +9,6 @@ import shutil
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,9 +21,8 @@ from mdlib.evaluation.protocol import HEADLINE, environment, evaluate
 from mdlib.files import write_whole
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.registry import WEIGHTS_NAME
-from mdlib.run import Feed, open_feed
+from mdlib.run import train
 from mdlib.training.config import TrainConfig
-from mdlib.training.trainer import Trainer
 
 MEAN = "mean of ten"
 # What a result depends on, beside data and pairs; how fast it is trained may change.
@@ -71,10 +69,6 @@ class Terms:
         self.pairs, self.sets = pairs, sets
         self.datasets: dict[str, SceneDataset] = {path.name: open_stored_or_live(path) for path in data}
 
-    @cache  # noqa: B019 - there is one such object in a process
-    def feed(self, seed: int) -> Feed:
-        return open_feed(self.data, seed, threads=2)
-
     def config(self, name: str, seed: int, samples: int, **settings: object) -> TrainConfig:
         """Settings of the candidate `name`, which sees `samples` samples."""
         shared = {"size": self.size, "batch_size": self.batch_size, "checks": 0, "keep": 1, "seed": seed}
@@ -99,9 +93,7 @@ class Terms:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = build()
-        feed = self.feed(config.seed)
-        fitted = Trainer(config, model, lambda stage: feed(stage.size, stage.batch_size)).fit()
-        if not fitted.finished:
+        if not train(config, model).finished:
             sys.exit(STOPPED)
         model.load_state_dict(load_file(config.run / WEIGHTS_NAME))
         result = {"terms": terms, "parameters": sum(p.numel() for p in model.parameters())}

@@ -27,8 +27,9 @@ from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.loading.splits import random_sets
 from mdlib.modeling.registry import load_model
+from mdlib.run import new_model
 from mdlib.training.config import TrainConfig
-from mdlib.training.trainer import Fitted, Trainer, new_model
+from mdlib.training.trainer import Fitted, Trainer
 
 RANDOM, STRICT = "random split", "four sets"
 SAME = "same pairs"

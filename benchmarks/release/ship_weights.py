@@ -53,11 +53,10 @@ from mdlib.files import write_whole
 from mdlib.loading.dataset import SceneDataset
 from mdlib.modeling.networks.base import MaskDepthNet
 from mdlib.modeling.registry import create_model, load_model, save_model
-from mdlib.run import open_feed
+from mdlib.run import new_model, train
 from mdlib.training.checkpoint import Checkpoints, read_files
 from mdlib.training.config import TrainConfig
 from mdlib.training.state import part
-from mdlib.training.trainer import Trainer, new_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = REPOSITORY / "assets/weights", REPOSITORY / "benchmarks/results"
@@ -134,15 +133,13 @@ def settings(
     return TrainConfig(first, run, mix=tuple(others), steps=steps, stages=stages, augment=augment, **checks)
 
 
-def train(config: TrainConfig, start: Sequence[Path] = ()) -> None:
+def train_from(config: TrainConfig, start: Sequence[Path] = ()) -> None:
     """Train, from the weights of the runs `start` if given, or go on. Ends the program where a signal did."""
-    feed = open_feed([config.data, *config.mix], config.seed, config.workers)
     model = new_model(config)
     if start:
         model.load_state_dict(joined(model, *start))
         remember_start(config.run, start)
-    trainer = Trainer(config, model, lambda stage: feed(stage.size, stage.batch_size))
-    if not trainer.fit().finished:
+    if not train(config, model).finished:
         sys.exit(STOPPED)
 
 
@@ -165,7 +162,7 @@ def finish(config: TrainConfig, steps: int) -> TrainConfig:
         Checkpoints(ended.run / "checkpoints").put(newest.path.name, read_files(newest.path))
         shutil.copy(config.run / "config.json", ended.run / "config.json")
         remember_start(ended.run, starts_of(config.run))
-    train(replace(ended, checks=0))
+    train_from(replace(ended, checks=0))
     return ended
 
 
@@ -256,7 +253,7 @@ def main() -> None:
     folders = make_data(args.keep / "data", {name: how for name, how in options.items() if name in needed})
     config = settings(folders, args.keep / args.run, args.steps, args.stages, args.mix, args.augment)
     if not args.export:
-        train(config, args.start)
+        train_from(config, args.start)
     elif args.finish:
         config = finish(config, args.finish)
     for folder in (args.weights, args.results):

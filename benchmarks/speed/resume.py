@@ -28,9 +28,10 @@ from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.loading.zip_writer import ShardWriter
+from mdlib.run import new_model
 from mdlib.training.checkpoint import Checkpoints
 from mdlib.training.config import TrainConfig
-from mdlib.training.trainer import Trainer, new_model
+from mdlib.training.trainer import Trainer
 
 SIZE, BACKGROUNDS = 16, 100
 PERIOD, PERIODS = 16, 8  # steps

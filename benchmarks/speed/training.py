@@ -17,7 +17,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -26,9 +26,8 @@ from benchmarks import harness
 from mdlib.creation.create import CreateConfig, create
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.networks.base import MaskDepth
-from mdlib.run import open_feed
+from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig
-from mdlib.training.optim import new_model
 from mdlib.training.trainer import Trainer
 
 CHOICES = {
@@ -43,8 +42,8 @@ CHOICES = {
 class Steps:
     """A trainer that takes steps on batches from its loader, or on one that lies ready."""
 
-    def __init__(self, config: TrainConfig, feed: Callable):
-        self.trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    def __init__(self, config: TrainConfig):
+        self.trainer = Trainer(config, new_model(config), open_feed(config))
         self.stage = self.trainer.stages[0]
         self.trainer.load(self.stage)
         self.batches = self._endless()
@@ -84,9 +83,9 @@ class Steps:
             torch.cuda.synchronize()
 
 
-def measure(config: TrainConfig, feed: Callable, rounds: int, steps: int) -> dict:
+def measure(config: TrainConfig, rounds: int, steps: int) -> dict:
     """Medians over the rounds, of seconds and of shares."""
-    one, found = Steps(config, feed), []
+    one, found = Steps(config), []
     one.take(2)
     for _ in range(rounds):
         real, waited = one.take(steps)
@@ -105,9 +104,9 @@ def measure(config: TrainConfig, feed: Callable, rounds: int, steps: int) -> dic
     return {name: statistics.median(row[name] for row in found) for name in found[0]}
 
 
-def compare_losses(config: TrainConfig, feed: Callable, rounds: int, steps: int) -> dict[str, float]:
+def compare_losses(config: TrainConfig, rounds: int, steps: int) -> dict[str, float]:
     """Seconds of each preset of losses, taken in turns."""
-    one = Steps(config, feed)
+    one = Steps(config)
     times = {name: [] for name in PRESETS}
     for _ in range(rounds):
         for name, seconds in times.items():
@@ -115,14 +114,12 @@ def compare_losses(config: TrainConfig, feed: Callable, rounds: int, steps: int)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def compare_choices(
-    choices: list[str], config: dict, feed: Callable, rounds: int, steps: int
-) -> dict[str, float]:
+def compare_choices(choices: list[str], config: dict, rounds: int, steps: int) -> dict[str, float]:
     """How many times as fast as the defaults each choice is, on a cached batch."""
-    ways = {"defaults": Steps(TrainConfig(**config), feed)}
+    ways = {"defaults": Steps(TrainConfig(**config))}
     for name in choices:
         try:
-            ways[name] = Steps(TrainConfig(**{**config, **CHOICES[name]}), feed)
+            ways[name] = Steps(TrainConfig(**{**config, **CHOICES[name]}))
             ways[name].take(3, real=False)  # compiling takes a minute
         except Exception as error:  # no compiler, no such number format: say so and go on
             print(f"{name} does not work here: {str(error).splitlines()[0]}")
@@ -150,19 +147,19 @@ def main() -> None:
     if not (data / "dataset.json").exists():
         create(CreateConfig(out=data, rooms=10, props=10, placements=4, flip=True, size=args.size))
     settings = {"data": data, "model": args.model, "batch_size": args.batch_size, "size": args.size}
-    config, feed = TrainConfig(**settings), open_feed([data], threads=2)
-    step = measure(config, feed, args.rounds, args.steps)
+    config = TrainConfig(**settings)
+    step = measure(config, args.rounds, args.steps)
     result = {"machine": harness.machine(), "threads": torch.get_num_threads(), "step": step}
     print(f"{args.model}, {args.size} px, batches of {args.batch_size}, {result['threads']} threads")
     print(f"{step['samples_per_s']:.1f} samples/s; on a cached batch {step['cached_samples_per_s']:.1f}")
     print(f"real over cached {step['real_over_cached']:.2f}; share of the step: waiting for data", end=" ")
     print(f"{step['waiting']:.3f}, losses {step['losses']:.3f}, together {step['waiting_and_losses']:.3f}")
     if args.losses:
-        result["losses_s"] = compare_losses(config, feed, args.rounds, args.steps)
+        result["losses_s"] = compare_losses(config, args.rounds, args.steps)
         rows = [[name, f"{1000 * seconds:.0f}"] for name, seconds in result["losses_s"].items()]
         print("\n" + harness.table(["losses", "ms"], rows))
     if args.choices:
-        result["choices"] = compare_choices(args.choices, settings, feed, args.rounds, args.steps)
+        result["choices"] = compare_choices(args.choices, settings, args.rounds, args.steps)
         rows = [[name, f"{speed:.2f}"] for name, speed in result["choices"].items()]
         print("\n" + harness.table(["choice", "times as fast as the defaults"], rows))
     harness.write_json(args.json, result)

@@ -13,8 +13,8 @@ from pathlib import Path
 from mdlib import colab
 from mdlib.creation.create import CreateConfig, create
 from mdlib.modeling.registry import WEIGHTS_NAME
-from mdlib.run import open_feed
-from mdlib.training.trainer import Fitted, TrainConfig, Trainer, new_model
+from mdlib.run import train
+from mdlib.training.config import TrainConfig
 
 WORK = "mdlib-work"
 
@@ -40,12 +40,6 @@ def data_folder(
     out = Path(work) / f"rooms-{rooms}x{objects}x{placements}-{size}px-{seed}"
     config = CreateConfig(out, rooms=rooms, props=objects, placements=placements, size=size, seed=seed)
     return create(config)
-
-
-def train(config: TrainConfig) -> Fitted:
-    """Train as `config` says, or go on: what `python -m mdlib train` does."""
-    feed = open_feed([config.data, *config.mix], config.seed, config.workers, config.device)
-    return Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size)).fit()
 
 
 def lesson_config(data: Path, work: Path, size: int, steps: int, seed: int = 0) -> TrainConfig:

@@ -9,15 +9,7 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from mdlib.modeling.losses import PRESETS, Losses
-from mdlib.modeling.registry import create_model
 from mdlib.training.config import OPTIMIZERS, TrainConfig
-
-
-def new_model(config: TrainConfig) -> nn.Module:
-    """The network that `config` names, with first weights that depend on `config.seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return create_model(config.model, **config.model_options)
 
 
 def new_losses(name: str, frozen: Sequence[str] = ()) -> Losses:

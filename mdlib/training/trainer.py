@@ -26,7 +26,7 @@ from mdlib.training.file_image import file_image
 from mdlib.training.lock import RunLock
 from mdlib.training.memory import memory_gb, memory_mb
 from mdlib.training.mirror import Mirror
-from mdlib.training.optim import new_accelerator, new_losses, new_model, set_rates
+from mdlib.training.optim import new_accelerator, new_losses, set_rates
 from mdlib.training.progress import Progress
 from mdlib.training.quick_check import quick_check
 from mdlib.training.run_folder import Records
@@ -36,8 +36,6 @@ from mdlib.training.schedule import learning_rate, momentum
 from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 from mdlib.training.tensorboard_log import open_board
-
-__all__ = ["Fitted", "TrainConfig", "Trainer", "new_model"]
 
 
 class Fitted(NamedTuple):
@@ -50,7 +48,7 @@ class Fitted(NamedTuple):
 
 
 class Trainer:
-    """Trains `model`, such as `setup.new_model(config)`, as `config` says.
+    """Trains `model`, such as `run.new_model(config)` makes, as `config` says.
 
     `make_loaders(stage)` gives (train_loader, validation_loader) for a stages.Stage, in its `size` and
     `batch_size`. A loader has `len`, `dataset`, `set_epoch(epoch, start)`, iteration over batches and

@@ -1,10 +1,10 @@
 """Where the time of a training step truly goes.
 
-    found = profile(ProfileConfig(data="data", size=224, batch_size=16), model, make_loaders)
+    found = profile(ProfileConfig(data="data", size=224, batch_size=16))
     print(found.table())          # milliseconds per step and phase, real beside cached batches, the queue
     profile_figure(found)         # the same as bars, a matplotlib figure
 
-`model` and `make_loaders` are those of a Trainer. On the command line: python -m mdlib profile DATA.
+On the command line: python -m mdlib profile DATA.
 
 The steps are those of `Trainer.fit`, in a folder that is thrown away, with a clock around the functions that
 they call. A GPU computes behind the back of the program that feeds it, so the clock waits for the GPU at both
@@ -29,6 +29,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig
 from mdlib.training.stages import Stage
 from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
@@ -115,11 +116,9 @@ gets the blame. What follows is a MODEL of that, no measurement of this machine:
 queue of a thread, which sleeps as long as each of them takes (all scaled alike, to a fifth of a second)."""
 
 
-def profile(config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple]) -> Profile:
-    """Train copies of `model` for some steps of each kind; arguments are those of Trainer.
-
-    Raises KeyboardInterrupt where a signal asks to stop.
-    """
+def profile(config: ProfileConfig) -> Profile:
+    """Train as `config` says for some steps of each kind; KeyboardInterrupt where a signal asks to stop."""
+    model, make_loaders = new_model(config), open_feed(config)
     count = -(-config.steps // ROUNDS)
     config = replace(
         config, stages=config.stages.split(",")[0], steps=2 * ROUNDS * (BETWEEN + count), epochs=None,

@@ -28,16 +28,8 @@ FLAGS = [
 
 CELLS = """
 from pathlib import Path
-from mdlib.run import open_feed
 from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
-from mdlib.training.config import TrainConfig
-from mdlib.training.trainer import Trainer, new_model
-from mdlib.viewing.predict import Predictor
-from mdlib.viewing.panels.data import DataPanel
-from mdlib.viewing.panels.effects import EffectsPanel
-from mdlib.viewing.panels.predict import PredictPanel
-from mdlib.viewing.panels.stress import StressPanel
-from mdlib.viewing.panels.training import TrainingPanel
+from mdlib import DataPanel, EffectsPanel, Predictor, PredictPanel, StressPanel, TrainConfig, TrainingPanel
 predictor = Predictor.load("weights", "cpu")
 ---
 PredictPanel(predictor)
@@ -52,10 +44,7 @@ config = TrainConfig(
     data=Path("data"), run=Path("run"), steps=100_000, batch_size=2, size=32, checks=0, log_every=1,
     device="cpu", workers=1,
 )
-feed = open_feed([config.data], 0, 1, "cpu")
-TrainingPanel(
-    lambda: Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size)), every_s=0.5
-)
+TrainingPanel(config, every_s=0.5)
 """
 
 

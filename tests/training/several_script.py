@@ -18,7 +18,9 @@ import torch.distributed as dist
 
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
-from mdlib.training.trainer import TrainConfig, Trainer, new_model
+from mdlib.run import new_model
+from mdlib.training.config import TrainConfig
+from mdlib.training.trainer import Trainer
 
 NAMES = runpy.run_path(str(Path(__file__).with_name("train_script.py")))
 COMMON = {"size": 32, "batch_size": 5, "log_every": 2, "check_pairs": 4, "checks": 0, "device": "cpu"}

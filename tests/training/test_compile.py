@@ -9,8 +9,9 @@ from torch._inductor import config as inductor
 
 from mdlib.modeling.losses import Losses
 from mdlib.modeling.registry import create_model, load_model
+from mdlib.run import new_model
 from mdlib.training.checkpoint import Checkpoints, read
-from mdlib.training.trainer import TrainConfig, new_model
+from mdlib.training.config import TrainConfig
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch.compile needs a C++ compiler"

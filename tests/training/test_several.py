@@ -233,13 +233,13 @@ def test_time_ends_all_at_one_step(together):
 NOTEBOOK = """
 import sys
 from accelerate import notebook_launcher
-from mdlib.run import open_feed
-from mdlib.training.trainer import TrainConfig, Trainer, new_model
+from mdlib.run import new_model, open_feed
+from mdlib.training.config import TrainConfig
+from mdlib.training.trainer import Trainer
 
 def train(data, run):
     config = TrainConfig(data, run, model="conv2-mask", steps=2, size=16, batch_size=4, checks=0, workers=1)
-    feed = open_feed([data], threads=1)
-    trainer = Trainer(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    trainer = Trainer(config, new_model(config), open_feed(config))
     trainer.fit()
     assert trainer.team.size == 2
 

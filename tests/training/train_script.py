@@ -11,7 +11,9 @@ from torch import nn
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu
-from mdlib.training.trainer import Fitted, TrainConfig, Trainer, new_model
+from mdlib.run import new_model
+from mdlib.training.config import TrainConfig
+from mdlib.training.trainer import Fitted, Trainer
 
 SMALL = {"batch_size": 4, "size": 32, "log_every": 5, "check_pairs": 8, "checks": 2, "device": "cpu"}
 

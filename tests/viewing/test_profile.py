@@ -6,7 +6,6 @@ import statistics
 import pytest
 
 from mdlib.training import trainer as loop
-from mdlib.training.optim import new_model
 from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, UNCOUNTED, Laps, TimedLoader
 from mdlib.viewing.step_profile import OTHER, QUEUED, ProfileConfig, profile, profile_figure, queue_model
 from mdlib.viewing.step_profile import write_profile as write
@@ -16,14 +15,11 @@ SECONDS = {"forward": 0.01, "losses": 0.002, "backward": 0.02, "optimizer": 0.00
 
 @pytest.fixture(scope="module")
 def found(tiny_dataset):
-    from mdlib.run import open_feed
-
     config = ProfileConfig(
         data=tiny_dataset, size=16, batch_size=4, steps=3, device="cpu", log_every=5, accumulate=2
     )
-    feed = open_feed([tiny_dataset])
     functions = loop.resize, loop.augment
-    result = profile(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
+    result = profile(config)
     assert (loop.resize, loop.augment) == functions  # no clock is left behind
     return result
 

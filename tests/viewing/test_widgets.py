@@ -14,6 +14,8 @@ from PIL import Image
 from mdlib.loading.codec import decode, encode_jpeg
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model
+from mdlib.training.config import TrainConfig
+from mdlib.training.trainer import Trainer
 from mdlib.viewing.panels.data import DataPanel
 from mdlib.viewing.panels.effects import CLOUD, EFFECTS, NEW, PARALLAX, EffectsPanel
 from mdlib.viewing.panels.panel import DONE, NOTE, PROBLEM, WARNING
@@ -332,36 +334,28 @@ def test_data_takes_own_pictures_and_tells_bad_ones(data_panel):
 
 
 @pytest.fixture
-def make_trainer(tiny_dataset, tmp_path):
-    from mdlib.run import open_feed
-    from mdlib.training.config import TrainConfig
-    from mdlib.training.trainer import Trainer, new_model
-
+def watched(tiny_dataset, tmp_path, monkeypatch):
+    """A config, and a trainer that waits once after its second step, so that a test can press Stop there."""
     config = TrainConfig(
         data=tiny_dataset, run=tmp_path / "run", steps=6, batch_size=2, size=32, checks=1, check_pairs=2,
         log_every=1, device="cpu", workers=1,
     )  # fmt: skip
-    feed = open_feed([config.data], 0, 1, "cpu")
     reached, go_on = threading.Event(), threading.Event()
+    log_if_due = Trainer.log_if_due
 
-    class Watched(Trainer):
-        """Waits once after its second step, so that the test can press Stop at a known place."""
+    def log_and_wait(self):
+        log_if_due(self)
+        if self.at.step == 2 and not go_on.is_set():
+            reached.set()
+            go_on.wait(120)
 
-        def log_if_due(self):
-            super().log_if_due()
-            if self.at.step == 2 and not go_on.is_set():
-                reached.set()
-                go_on.wait(120)
-
-    def make() -> Trainer:
-        return Watched(config, new_model(config), lambda stage: feed(stage.size, stage.batch_size))
-
-    return make, reached, go_on
+    monkeypatch.setattr(Trainer, "log_if_due", log_and_wait)
+    return config, reached, go_on
 
 
-def test_training_is_stopped_and_resumed(make_trainer, tmp_path):
-    make, reached, go_on = make_trainer
-    panel = TrainingPanel(make, every_s=0.05)
+def test_training_is_stopped_and_resumed(watched, tmp_path):
+    config, reached, go_on = watched
+    panel = TrainingPanel(config, every_s=0.05)
     assert (panel.start.disabled, panel.stop.disabled) == (False, True)
     panel.start.click()
     assert reached.wait(120)
@@ -381,11 +375,8 @@ def test_training_is_stopped_and_resumed(make_trainer, tmp_path):
 
 
 def test_a_training_that_fails_is_told(tmp_path):
-    def make():
-        raise ValueError("there is no data set in here")
-
-    panel = TrainingPanel(make)
+    panel = TrainingPanel(TrainConfig(tmp_path, tmp_path / "run"))
     panel.start.click()
     assert panel.wait(60)
-    assert kinds(panel) == [PROBLEM] and "no data set" in words(panel)
+    assert kinds(panel) == [PROBLEM] and "dataset.json" in words(panel)
     assert not panel.start.disabled

@@ -2,12 +2,13 @@
 
 import io
 import threading
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
 from mdlib.loading.codec import read_picture
+from mdlib.run import new_model, open_feed
+from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import newest_sheet, rows_so_far, run_figure
 from mdlib.viewing.panels.panel import DONE, NOTE, WORKING, Panel, row
@@ -17,10 +18,9 @@ BY = "the stop button"
 
 
 class TrainingPanel(Panel):
-    """`TrainingPanel(make_trainer)`: start, stop and resume a run, and watch it.
+    """`TrainingPanel(config)`: start, stop and resume the run that a TrainConfig describes, and watch it.
 
-    make_trainer: a function without arguments that returns a new Trainer for the run; it is called at each
-    start, in the background, so a run that was stopped, or whose kernel was lost, goes on from its last
+    It trains in the background; a run that was stopped, or whose kernel was lost, goes on from its last
     checkpoint. A stop is that of a signal: the step at hand is finished and saved. `wait()` waits until the
     training at hand has ended; every_s: seconds between two looks at the run.
     """
@@ -28,10 +28,10 @@ class TrainingPanel(Panel):
     title = "Training, watched"
     about = "The run trains in the background. Stop it whenever you like: it goes on with the very next step."
 
-    def __init__(self, make_trainer: Callable[[], Trainer], every_s: float = 2.0):
+    def __init__(self, config: TrainConfig, every_s: float = 2.0):
         import ipywidgets as widgets
 
-        self.make_trainer, self.every_s = make_trainer, every_s
+        self.config, self.every_s = config, every_s
         self.trainer: Trainer | None = None
         self.thread: threading.Thread | None = None
         self.start, self.stop = (
@@ -89,7 +89,7 @@ class TrainingPanel(Panel):
         )
 
         def work() -> list[tuple[str, str]]:
-            self.trainer = self.make_trainer()
+            self.trainer = Trainer(self.config, new_model(self.config), open_feed(self.config))
             if self._stop_asked:
                 return [(NOTE, "Stopped before the first step. Resume goes on.")]
             follower.start()
