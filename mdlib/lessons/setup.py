@@ -1,4 +1,4 @@
-"""What the notebooks share: where their files go, data and networks made where they are missing, tables.
+"""What the notebooks share: where their files go, and data and networks made where they are missing.
 
 Everything that takes long is kept in the work folder under a name that tells its settings: a notebook that is
 run again, or after it was killed, finds it there or goes on with it.
@@ -7,7 +7,6 @@ run again, or after it was killed, finds it there or goes on with it.
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from mdlib import colab
@@ -64,22 +63,3 @@ def start_command(*words: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "mdlib", *map(str, words)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **quiet)
-
-
-class Table(str):
-    """A Markdown table that a notebook shows as a table."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Rows under a head; the first column to the left, numbers to the right, floats with three figures."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_cell(value) for value in row] for row in rows)]
-    return Table("\n".join("| " + " | ".join(line) + " |" for line in lines))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

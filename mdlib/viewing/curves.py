@@ -4,22 +4,21 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mdlib.training.lr_range import LrRange
-from mdlib.viewing.figures import INK
+from mdlib.viewing.figures import BLUE, COLOURS, GRAY, INK, ORANGE, blank, label
 
-BLUE, ORANGE, GRAY = "#0060c0", "#e07000", "#b0b0b0"
-COLOURS = (BLUE, ORANGE, "#008060", "#a02080", "#707070")
+if TYPE_CHECKING:
+    from mdlib.training.lr_range import LrRange
 
 
-def lr_range_figure(found: LrRange) -> Figure:
+def lr_range_figure(found: "LrRange") -> Figure:
     """Loss against learning rate, on a logarithmic axis, with the suggested rate marked."""
     rates, losses, smoothed, suggestion = found
-    figure = Figure(figsize=(6.4, 3.8), dpi=110, facecolor="white", layout="constrained")
-    ax = figure.subplots()
+    ax = blank(6.4, 3.8).subplots()
     ax.plot(rates, losses, color=GRAY, linewidth=1, label="loss of the step")
     ax.plot(rates, smoothed, color=BLUE, linewidth=2, label="smoothed")
     if suggestion is not None:
@@ -29,12 +28,12 @@ def lr_range_figure(found: LrRange) -> Figure:
         low, high = min(known), max(known)
         ax.set_ylim(low - 0.1 * (high - low) - 1e-9, high + 0.1 * (high - low) + 1e-9)
     ax.set_xscale("log")
-    _label(ax, "learning rate", "loss")
+    label(ax, "learning rate", "loss")
     ax.legend(frameon=False)
-    return figure
+    return ax.figure
 
 
-def write_lr_range(folder: str | Path, found: LrRange, settings: Mapping) -> list[Path]:
+def write_lr_range(folder: str | Path, found: "LrRange", settings: Mapping) -> list[Path]:
     """Write lr_range.json (with the `settings`) and lr_range.png to `folder`; returns their paths."""
     paths = [Path(folder) / name for name in ("lr_range.json", "lr_range.png")]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
@@ -67,13 +66,13 @@ def newest_sheet(run: str | Path) -> Path | None:
 
 def score_figure(runs: Mapping[str, Sequence[dict]], names: Sequence[str]) -> Figure:
     """Scores of the checks against minutes of training: a panel per name, a curve per run (name -> rows)."""
-    figure = Figure(figsize=(4.2 * len(names), 3.6), dpi=110, facecolor="white", layout="constrained")
+    figure = blank(4.2 * len(names), 3.6)
     for ax, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for colour, (run, rows) in zip(COLOURS, runs.items(), strict=False):
             seen = [row for row in rows if name in row.get("scores", {})]
             minutes, values = [row["elapsed_s"] / 60 for row in seen], [row["scores"][name] for row in seen]
             ax.plot(minutes, values, "o-", color=colour, markersize=3, linewidth=2, label=run)
-        _label(ax, "minutes", name)
+        label(ax, "minutes", name)
         ax.set_xlim(left=0)
     ax.figure.axes[0].legend(frameon=False)
     return figure
@@ -99,7 +98,7 @@ def run_figure(name: str, rows: Sequence[dict], columns: int = 4) -> Figure:
             ax.axvline(step, color=GRAY, linewidth=1, linestyle=":")
         ax.set_title(title, fontsize=10, color=INK)
         ax.tick_params(labelsize=8)
-        _label(ax, "step", "")
+        label(ax, "step", "")
     for ax in axes[1:]:
         ax.set_ylim(bottom=0)
     if logged:
@@ -148,9 +147,3 @@ def _where(name: str, rows: Sequence[dict]) -> str:
         *used,
     ]
     return "   ".join(parts)
-
-
-def _label(ax, x: str, y: str) -> None:
-    ax.set_xlabel(x, color=INK)
-    ax.set_ylabel(y, color=INK)
-    ax.spines[["top", "right"]].set_visible(False)

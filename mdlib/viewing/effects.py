@@ -1,10 +1,12 @@
-"""What can be made of two pictures of a place once mask and depth are known: pictures in, pictures out.
+"""What can be made of two pictures of a place once mask and depth are known: pictures, and points in space.
 
 bg_img, fg_bg_img (H,W,3) uint8; mask (H,W) 0 to 1; depth (H,W) closeness. Everything is mixed in linear
 light. Where the object covers the place, the empty picture tells what is behind it.
 """
 
 import io
+import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from mdlib.creation.composing.srgb import WHITE, to_linear, to_srgb
 from mdlib.creation.sources.pictures import kept_part
+from mdlib.loading.codec import NEAR_M
 
 LEAST_ALPHA = 0.05  # below this hardly anything is seen of an object's own colour
 LAYERS = 8  # of the place, from far to near, each blurred alike
@@ -21,6 +24,9 @@ WIDEST_BLUR = 0.04  # radius over the longer side, at strength 1
 FARTHEST_SHIFT = 0.06  # over the longer side, at strength 1
 LOOKS = 2
 FRAMES, FRAME_MS = 12, 90
+FARTHEST_M = 15.0
+EDGE_RATIO = 1.12  # from pixel to pixel; a larger step in distance is an edge, which lies on no surface
+GROUND = 245  # of 255: where nothing is seen
 
 
 def cut_out(bg_img: np.ndarray, fg_bg_img: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -112,6 +118,76 @@ def write_gif(frames: list[np.ndarray], frame_ms: int = FRAME_MS) -> bytes:
     return buffer.getvalue()
 
 
+class Points(NamedTuple):
+    """xyz (N,3) float32: right, up and ahead of the camera, in metres for metric depth; rgb (N,3) uint8."""
+
+    xyz: np.ndarray
+    rgb: np.ndarray
+
+
+def point_cloud(img: np.ndarray, depth: np.ndarray, fov_deg: float = 60.0) -> Points:
+    """The pixels of a picture (H,W,3) uint8 as points, from their closeness (H,W) and the horizontal view.
+
+    Unknown pixels, those farther than 15 m and those on the edges of things, where depth is a mixture, are
+    left out. Relative depth gives the shape up to an unknown scale.
+    """
+    h, w = depth.shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = NEAR_M / depth.astype(np.float64)
+    focal = w / 2 / math.tan(math.radians(fov_deg) / 2)
+    padded = np.pad(z, 1, mode="edge")
+    around = np.stack([padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]])
+    with np.errstate(invalid="ignore"):
+        keep = (
+            np.isfinite(z)
+            & (z < FARTHEST_M)
+            & (np.fmax.reduce(around) / np.fmin.reduce(around) < EDGE_RATIO**2)
+        )
+    rows, columns = np.nonzero(keep)
+    z = z[keep]
+    x, y = (columns + 0.5 - w / 2) * z / focal, -(rows + 0.5 - h / 2) * z / focal
+    return Points(np.stack([x, y, z], 1).astype(np.float32), img[keep])
+
+
+def ply_bytes(points: Points) -> bytes:
+    """The content of a PLY file with the points."""
+    fields = "".join(f"property float {axis}\n" for axis in "xyz")
+    fields += "".join(f"property uchar {colour}\n" for colour in ("red", "green", "blue"))
+    head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points.xyz)}\n{fields}end_header\n"
+    rows = np.empty(len(points.xyz), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    rows["xyz"], rows["rgb"] = points
+    return head.encode() + rows.tobytes()
+
+
+def view_points(
+    points: Points, size: tuple[int, int], turn_deg: float = 0.0, lift_deg: float = 0.0, fov_deg: float = 60.0
+) -> np.ndarray:
+    """The points as a picture (H,W,3) uint8 of `size`, the camera having gone around their middle.
+
+    turn_deg to the right, lift_deg up; nearer points hide farther ones.
+    """
+    h, w = size
+    if not len(points.xyz):
+        return np.full((h, w, 3), GROUND, np.uint8)
+    xyz = points.xyz.astype(np.float64)
+    middle = np.array([0.0, 0.0, float(np.median(xyz[:, 2]))])
+    xyz = (xyz - middle) @ _rotation(turn_deg, lift_deg).T + middle
+    focal = w / 2 / math.tan(math.radians(fov_deg) / 2)
+    ahead = xyz[:, 2] > 0.05
+    order = np.flatnonzero(ahead)[np.argsort(-xyz[ahead, 2])]  # the nearest is drawn last
+    z = xyz[order, 2]
+    column = np.floor(xyz[order, 0] * focal / z + w / 2).astype(np.int64)
+    row = np.floor(h / 2 - xyz[order, 1] * focal / z).astype(np.int64)
+    rgb = points.rgb[order]
+    seen = np.full((h, w, 3), GROUND, np.uint8)
+    # Each point covers four pixels, so that a surface seen from the side stays closed.
+    spots = [(row + dy, column + dx) for dy in (0, 1) for dx in (0, 1)]
+    rows, columns = (np.stack(part, 1).reshape(-1) for part in zip(*spots, strict=True))
+    inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
+    seen[rows[inside], columns[inside]] = np.repeat(rgb, 4, 0)[inside]
+    return seen
+
+
 def _light(img: np.ndarray) -> Tensor:
     """(H,W,3) uint8 to linear light (3,H,W), 0 to 1."""
     return to_linear(torch.from_numpy(np.array(img)).permute(2, 0, 1)) / WHITE
@@ -195,3 +271,10 @@ def _warped(picture: Tensor, closeness: Tensor, way: Tensor, zero: bool = False)
     for _ in range(LOOKS):
         where = at - way[:, None, None] * look(closeness, where, "border").movedim(1, -1)
     return look(picture, where, "zeros" if zero else "border")
+
+
+def _rotation(turn_deg: float, lift_deg: float) -> np.ndarray:
+    a, b = math.radians(turn_deg), math.radians(lift_deg)
+    turn = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
+    lift = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    return lift @ turn

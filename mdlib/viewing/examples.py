@@ -1,7 +1,7 @@
 """Single pairs under the magnifying glass: the best, the worst, and which failures are alike."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from mdlib.evaluation.disturb import disturb
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.evaluation.pairs import disturbance_seeds, frozen_pairs
 from mdlib.loading.codec import to_imgs
-from mdlib.loading.dataset import SceneDataset
 from mdlib.loading.loader import make_loader
 from mdlib.modeling.networks.base import evaluation_mode
-from mdlib.viewing.figures import INK, difference, overlay, pictures
+from mdlib.viewing.figures import INK, blank, difference, overlay, pictures
 from mdlib.viewing.network.hooks import hooked
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
 
 THUMBNAIL_PX = 48
 IOU_COLOURS = "cividis"  # the same order for everyone, colour-blind or not
@@ -42,7 +44,7 @@ class Case(NamedTuple):
 
 def examine(
     model: nn.Module,
-    dataset: SceneDataset,
+    dataset: "SceneDataset",
     pairs: int = 48,
     set_name: str = "new_both",
     condition: str = "clean",
@@ -130,7 +132,7 @@ def embedding_figure(cases: Sequence[Case]) -> Figure:
         raise ValueError(f"{len(cases)} cases: a map needs at least 3")
     places = principal_components(np.stack([case.features for case in cases]))
     places = places.argsort(0).argsort(0)  # in their order: one far away would squeeze all others
-    figure = Figure(figsize=(7.4, 5.6), dpi=110, facecolor="white", layout="constrained")
+    figure = blank(7.4, 5.6)
     ax = figure.subplots()
     ious = [case.iou for case in cases]
     points = ax.scatter(*places.T, c=ious, cmap=IOU_COLOURS, vmin=LOWEST_SHOWN, vmax=1, s=0)

@@ -1,4 +1,4 @@
-"""Pictures for people: depth in colours, overlays, panels and grids.
+"""Pictures and tables for people: depth in colours, overlays, panels, grids.
 
 Figures are made without pyplot, so no global state or backend is touched: save them with
 `figure.savefig(path)`. They have a white ground and dark letters, which read well on any page.
@@ -21,6 +21,8 @@ HEAT_GAMMA = 0.7  # weak places stay visible
 OUTLINE_RGB = (255, 140, 0)  # orange: seen on gray by everyone, colour-blind or not
 CELL_INCHES = 2.3
 INK = "#222222"
+BLUE, ORANGE, GRAY = "#0060c0", "#e07000", "#b0b0b0"
+COLOURS = (BLUE, ORANGE, "#008060", "#a02080", "#707070")  # of curves, told apart by everyone
 ROUND_M = (0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)  # shown beside a colour bar
 TICK_DISTANCE = 0.1  # of the bar's length
 
@@ -125,7 +127,7 @@ def pictures(
     columns = max(len(row) for row in rows)
     width = CELL_INCHES * columns + (0.9 if limits else 0)
     height = (CELL_INCHES * aspect + 0.3) * len(rows)
-    figure = Figure(figsize=(width, height), dpi=110, facecolor="white", layout="constrained")
+    figure = blank(width, height)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, row_axes in zip(rows, axes, strict=True):
         for cell, ax in zip([*row, *[None] * (columns - len(row))], row_axes, strict=True):
@@ -133,6 +135,37 @@ def pictures(
     if limits:
         _colour_bar(figure, axes[:, -1], limits, metric)
     return figure
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    return Figure(figsize=(width, height), dpi=110, facecolor="white", layout="constrained")
+
+
+def label(ax: Axes, x: str, y: str) -> None:
+    """Name the two axes, and leave out the lines above and on the right."""
+    ax.set_xlabel(x, color=INK)
+    ax.set_ylabel(y, color=INK)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+class Table(str):
+    """A Markdown table that a notebook shows as a table."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Rows under a head; the first column to the left, numbers to the right, floats with three figures."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_cell(value) for value in row] for row in rows)]
+    return Table("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _draw_cell(ax: Axes, cell: tuple[str, np.ndarray] | None) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation found, as figures: conditions, sets, and how much a soft mask can be trusted."""
+"""What an evaluation found, as figures: conditions, and how much a soft mask can be trusted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,17 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mdlib.evaluation.disturb import UNSEEN
-from mdlib.viewing.curves import BLUE, GRAY, ORANGE
-from mdlib.viewing.figures import INK
+from mdlib.viewing.figures import BLUE, GRAY, INK, ORANGE, blank, label
 
 # Form and colour tell them apart; the network comes last, on top of the others.
 MARKS = {"subtraction": ("s", GRAY), "best threshold": ("D", ORANGE), "network": ("o", BLUE)}
-SETS = {
-    "train": "seen rooms,\nseen objects",
-    "new_fg": "new objects",
-    "new_bg": "new rooms",
-    "new_both": "new rooms,\nnew objects",
-}
 BINS = 10
 
 
@@ -37,14 +30,15 @@ def conditions_figure(result: Mapping) -> Figure:
     if result["mean_of_ten"]:
         rows["mean of the ten"] = result["mean_of_ten"]
     titles = [f"{name} (never trained on)" if name in UNSEEN else name for name in rows]
-    ax = _axes(6.8, 0.9 + 0.32 * len(rows))
+    ax = blank(6.8, 0.9 + 0.32 * len(rows)).subplots()
     for model, (form, colour) in MARKS.items():
         points = [
             (i, row[model]["iou"]) for i, row in enumerate(rows.values()) if "iou" in row.get(model, {})
         ]
         if points:
             at, values = zip(*points, strict=True)
-            ax.plot(values, at, form, color=colour, markersize=8, label=_title(result, model), zorder=3)
+            name = result["network"]["name"] if model == "network" else model
+            ax.plot(values, at, form, color=colour, markersize=8, label=name, zorder=3)
     for i, row in enumerate(rows.values()):
         values = [scores["iou"] for model, scores in row.items() if model in MARKS and "iou" in scores]
         ax.plot([min(values), max(values)], [i, i], color="#dddddd", linewidth=2, zorder=1)
@@ -55,32 +49,9 @@ def conditions_figure(result: Mapping) -> Figure:
     ax.set_xlim(0, 1.02)
     ax.grid(axis="x", color="#eeeeee")
     ax.set_axisbelow(True)
-    _finish(ax, "mask IoU", None, _pairs(result["conditions"]))
-    return ax.figure
-
-
-def sets_figure(result: Mapping) -> Figure:
-    """Mask IoU of clean pairs on each set: what was seen in training, and what was not.
-
-    result: as in `conditions_figure`. Raises ValueError where it has no sets.
-    """
-    sets = {name: one["scores"] for name, one in result["sets"].items()}
-    if not sets:
-        raise ValueError("the result has no sets to show: evaluate with some")
-    ax = _axes(6.8, 3.2)
-    width = 0.8 / len(MARKS)
-    for i, (model, (_, colour)) in enumerate(MARKS.items()):
-        points = [(at, row[model]["iou"]) for at, row in enumerate(sets.values()) if model in row]
-        for at, value in points:
-            ax.bar(at + (i - 1) * width, value, 0.9 * width, color=colour)
-            ax.annotate(f"{value:.3f}", (at + (i - 1) * width, value), (0, 2), "data", "offset points",
-                        ha="center", va="bottom", fontsize=7, color=INK)  # fmt: skip
-        if points:
-            ax.bar(0, 0, color=colour, label=_title(result, model))
-    ax.set_xticks(range(len(sets)), [SETS.get(name, name) for name in sets], color=INK)
-    lowest = min(scores["iou"] for row in sets.values() for m, scores in row.items() if m in MARKS)
-    ax.set_ylim(max(0.0, np.floor(10 * lowest - 1) / 10), 1)
-    _finish(ax, None, "mask IoU", _pairs(result["sets"]))
+    counts = [one["pairs"] for one in result["conditions"].values()]
+    pairs = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+    _finish(ax, f"mask IoU ({pairs} pairs each)", "")
     return ax.figure
 
 
@@ -98,11 +69,11 @@ def reliability_figure(pred_masks: Sequence[np.ndarray], true_masks: Sequence[np
     pred = np.concatenate([mask.ravel() for mask in pred_masks]).astype(np.float64)
     true = np.concatenate([mask.ravel() for mask in true_masks]).astype(np.float64)
     told, means, counts, error = reliability(pred, true)
-    figure = Figure(figsize=(4.4, 4.8), dpi=110, facecolor="white", layout="constrained")
+    figure = blank(4.4, 4.8)
     ax, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=1, label="can be believed")
     ax.plot(told, means, "o-", color=BLUE, label=f"this mask (off by {error:.1%} in the mean)")
-    _finish(ax, None, "true coverage")
+    _finish(ax, "", "true coverage")
     below.bar((np.floor(np.minimum(told, 1 - 1e-9) * BINS) + 0.5) / BINS, counts, 0.9 / BINS, color=BLUE)
     below.set_yscale("log")
     below.set_xlim(0, 1)
@@ -124,23 +95,8 @@ def reliability(pred: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndar
     return means[0], means[1], counts[some], error
 
 
-def _axes(width: float, height: float) -> Axes:
-    return Figure(figsize=(width, height), dpi=110, facecolor="white", layout="constrained").subplots()
-
-
-def _title(result: Mapping, model: str) -> str:
-    return result["network"]["name"] if model == "network" else model
-
-
-def _pairs(measured: Mapping) -> str:
-    counts = sorted({one["pairs"] for one in measured.values()})
-    return f"{' to '.join(f'{count:,}' for count in dict.fromkeys((counts[0], counts[-1])))} pairs each"
-
-
-def _finish(ax: Axes, x: str | None, y: str | None, note: str = "") -> None:
-    ax.set_xlabel(f"{x} ({note})" if x and note else x or note, color=INK)
-    ax.set_ylabel(y or "", color=INK)
+def _finish(ax: Axes, x: str, y: str) -> None:
+    label(ax, x, y)
     ax.tick_params(colors=INK, labelsize=9)
-    ax.spines[["top", "right"]].set_visible(False)
     if ax.get_legend_handles_labels()[0]:
         ax.figure.legend(loc="outside upper center", ncols=3, frameon=False, labelcolor=INK, fontsize=9)

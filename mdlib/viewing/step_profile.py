@@ -34,8 +34,7 @@ from mdlib.training.config import TrainConfig
 from mdlib.training.stages import Stage
 from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
 from mdlib.training.trainer import Trainer
-from mdlib.viewing.curves import BLUE, ORANGE
-from mdlib.viewing.figures import INK
+from mdlib.viewing.figures import BLUE, INK, ORANGE
 
 OTHER = "other"
 QUEUED = ("forward", "losses", "backward", "optimizer")  # what a GPU computes behind the program's back

@@ -54,11 +54,6 @@ def read_cutout(data: bytes, name: str, longest_px: int = LONGEST_PX) -> tuple[n
     return np.asarray(img)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy(), notes
 
 
-def read_upload_file(path: str | Path, longest_px: int = LONGEST_PX) -> Upload:
-    """As `read_upload`, of a file; raises FileNotFoundError where there is none."""
-    return read_upload(file_bytes(path), Path(path).name, longest_px)
-
-
 def file_bytes(path: str | Path) -> bytes:
     """The content of a picture file; raises FileNotFoundError with a sentence where there is none."""
     path = Path(path).expanduser()

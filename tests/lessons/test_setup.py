@@ -1,12 +1,9 @@
 """What the notebooks share."""
 
-import pytest
-
 from mdlib.lessons.setup import (
     data_folder,
     lesson_config,
     start_command,
-    table,
     train,
     trained_run,
     work_folder,
@@ -47,14 +44,3 @@ def test_a_run_is_trained_once(tmp_path, tiny_dataset, capsys):
 def test_a_command_runs_beside_the_notebook():
     assert start_command("--version").wait() == 0
     assert start_command("nonsense").wait() == 2
-
-
-def test_table():
-    made = table(["a", "b", "c"], [["x", 1234567, 0.12345], ["y", 2, 12345.6]])
-    assert made == "| a | b | c |\n| --- | ---: | ---: |\n| x | 1,234,567 | 0.123 |\n| y | 2 | 12,346 |"
-    assert made._repr_markdown_() == made
-
-
-@pytest.mark.parametrize("value", [float("nan")])
-def test_a_number_that_is_not_known(value):
-    assert "nan" in table(["a"], [[value]])

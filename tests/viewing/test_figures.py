@@ -13,6 +13,7 @@ from mdlib.viewing.figures import (
     panel,
     pictures,
     sample_grid,
+    table,
 )
 
 
@@ -117,3 +118,14 @@ def test_pictures_in_rows():
     assert [label.get_text() for label in figure.axes[-1].get_yticklabels()] == ["far", "near"]
     with pytest.raises(ValueError, match="nothing to show"):
         pictures([[None]])
+
+
+def test_table():
+    made = table(["a", "b", "c"], [["x", 1234567, 0.12345], ["y", 2, 12345.6]])
+    assert made == "| a | b | c |\n| --- | ---: | ---: |\n| x | 1,234,567 | 0.123 |\n| y | 2 | 12,346 |"
+    assert made._repr_markdown_() == made
+
+
+@pytest.mark.parametrize("value", [float("nan")])
+def test_a_number_that_is_not_known(value):
+    assert "nan" in table(["a"], [[value]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mdlib.viewing.results import conditions_figure, reliability, reliability_figure, sets_figure
+from mdlib.viewing.results import conditions_figure, reliability, reliability_figure
 
 
 def scores(**ious) -> dict:
@@ -35,20 +35,9 @@ def test_conditions_show_every_score_at_its_row():
     assert ax.get_xlabel() == "mask IoU (40 pairs each)"
 
 
-def test_sets_show_a_bar_per_model_with_its_score():
-    ax = sets_figure(RESULT).axes[0]
-    assert sorted(text.get_text() for text in ax.texts) == ["0.900", "0.910", "0.950"]
-    assert [label.get_text() for label in ax.get_xticklabels()] == [
-        "seen rooms,\nseen objects",
-        "new rooms,\nnew objects",
-    ]
-
-
 def test_nothing_to_show_is_said():
     with pytest.raises(ValueError, match="no conditions to show"):
         conditions_figure({**RESULT, "conditions": {}})
-    with pytest.raises(ValueError, match="no sets to show"):
-        sets_figure({**RESULT, "sets": {}})
     with pytest.raises(ValueError, match="1 predicted and 0 true"):
         reliability_figure([np.zeros((2, 2))], [])
 

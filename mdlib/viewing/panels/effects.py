@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlib.loading.dataset import SceneDataset
-from mdlib.viewing import effects, points
+from mdlib.viewing import effects
 from mdlib.viewing.panels.pair_panel import PairPanel
 from mdlib.viewing.panels.panel import DONE, NOTE, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
@@ -76,9 +76,9 @@ class EffectsPanel(PairPanel):
             shown = Shown("effect", "Parallax: the camera moves", frames[0], encoded=("gif", gif))
             return shown, file_link("parallax.gif", "image/gif", gif), f"{len(frames)} pictures, moving."
         if kind == CLOUD:
-            cloud = points.point_cloud(fg_bg, depth)
-            seen = points.view_points(cloud, mask.shape, self.turn.value, 8)
-            link = file_link("points.ply", "application/octet-stream", points.ply_bytes(cloud))
+            cloud = effects.point_cloud(fg_bg, depth)
+            seen = effects.view_points(cloud, mask.shape, self.turn.value, 8)
+            link = file_link("points.ply", "application/octet-stream", effects.ply_bytes(cloud))
             words = f"{len(cloud.xyz):,} points in space; what the camera did not see stays empty."
             return Shown("effect", f"Seen from {self.turn.value}° aside", seen), link, words
         if kind == NEW:
