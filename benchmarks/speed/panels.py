@@ -15,8 +15,7 @@ from mdlib.evaluation.disturb import ADJUSTABLE
 from mdlib.modeling.registry import create_model
 from mdlib.viewing.panels.data import DataPanel
 from mdlib.viewing.panels.effects import EFFECTS, EffectsPanel
-from mdlib.viewing.panels.predict import PredictPanel
-from mdlib.viewing.panels.stress import StressPanel
+from mdlib.viewing.panels.predict import PredictPanel, StressPanel
 from mdlib.viewing.predict import Predictor
 
 

@@ -20,8 +20,7 @@ from mdlib.viewing.panels.data import DataPanel
 from mdlib.viewing.panels.effects import CLOUD, EFFECTS, NEW, PARALLAX, EffectsPanel
 from mdlib.viewing.panels.panel import DONE, NOTE, PROBLEM, WARNING
 from mdlib.viewing.panels.picture_input import uploaded_files
-from mdlib.viewing.panels.predict import PredictPanel
-from mdlib.viewing.panels.stress import StressPanel
+from mdlib.viewing.panels.predict import PredictPanel, StressPanel
 from mdlib.viewing.panels.training import TrainingPanel
 from mdlib.viewing.predict import Predictor
 from mdlib.viewing.scenes import packaged_scene

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mdlib.colours import depth_colours, depth_range
 from mdlib.creation.items import Background, Cutout
 from mdlib.creation.place_by_hand import Placed, Stage
 from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
-from mdlib.viewing.figures import depth_colours, depth_range
 from mdlib.viewing.panels.panel import DONE, NOTE, Panel, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
-from mdlib.viewing.panels.pictures import Shown
+from mdlib.viewing.panels.pictures import PanelPicture
 from mdlib.viewing.uploads import read_cutout, read_upload
 
 SIZE = (224, 224)
@@ -100,14 +100,14 @@ class DataPanel(Panel):
             self.x.value / 100, self.foot.value / 100, scale, self.flip.value, self.shadow.value
         )
         shown = [
-            Shown("bg", "Empty place", stage.background.rgb),
-            Shown("fg-bg", "Composed scene", placed.fg_bg_img),
-            Shown("mask", "Mask: white is the object", placed.mask),
+            PanelPicture("bg", "Empty place", stage.background.rgb),
+            PanelPicture("fg-bg", "Composed scene", placed.fg_bg_img),
+            PanelPicture("mask", "Mask: white is the object", placed.mask),
         ]
         if placed.depth is not None:
             limits = depth_range(placed.depth)
             shown.append(
-                Shown("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True)
+                PanelPicture("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True)
             )
         self.show(shown)
         return [(DONE, _told(stage, placed)), *self._notes(stage, placed)]

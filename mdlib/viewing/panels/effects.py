@@ -4,13 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdlib.loading.dataset import SceneDataset
 from mdlib.viewing import effects
 from mdlib.viewing.panels.pair_panel import PairPanel
 from mdlib.viewing.panels.panel import DONE, NOTE, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
-from mdlib.viewing.panels.pictures import Shown, file_link, png_bytes
-from mdlib.viewing.scenes import scene
+from mdlib.viewing.panels.pictures import PanelPicture, file_link, png_bytes
 from mdlib.viewing.uploads import read_upload
 
 if TYPE_CHECKING:
@@ -60,27 +58,27 @@ class EffectsPanel(PairPanel):
                 f"{self.effect.value} needs depth, but this network finds none: choose another effect"
             )
         picture, link, words = self._made()
-        self.show([Shown("fg-bg", "Scene", self.pair.fg_bg_img), picture], link and f"To save: {link}")
+        self.show([PanelPicture("fg-bg", "Scene", self.pair.fg_bg_img), picture], link and f"To save: {link}")
         return [(DONE, words)]
 
     def settings(self) -> str:
         return f"{super().settings()} Effect: {self.effect.value}."
 
-    def _made(self) -> tuple[Shown, str, str]:
+    def _made(self) -> tuple[PanelPicture, str, str]:
         """The effect as a picture, a link to its file, and what it is in words."""
         (bg, fg_bg), (mask, depth), kind = self.pair[:2], self.prediction, self.effect.value
         strength = self.strength.value / 100
         if kind == PARALLAX:
             frames = effects.parallax(bg, fg_bg, mask, depth, strength)
             gif = effects.write_gif(frames)
-            shown = Shown("effect", "Parallax: the camera moves", frames[0], encoded=("gif", gif))
+            shown = PanelPicture("effect", "Parallax: the camera moves", frames[0], encoded=("gif", gif))
             return shown, file_link("parallax.gif", "image/gif", gif), f"{len(frames)} pictures, moving."
         if kind == CLOUD:
             cloud = effects.point_cloud(fg_bg, depth)
             seen = effects.view_points(cloud, mask.shape, self.turn.value, 8)
             link = file_link("points.ply", "application/octet-stream", effects.ply_bytes(cloud))
             words = f"{len(cloud.xyz):,} points in space; what the camera did not see stays empty."
-            return Shown("effect", f"Seen from {self.turn.value}° aside", seen), link, words
+            return PanelPicture("effect", f"Seen from {self.turn.value}° aside", seen), link, words
         if kind == NEW:
             img = effects.replace_background(bg, fg_bg, mask, self._new_background())
             words = "The object stands in front of another place."
@@ -90,15 +88,19 @@ class EffectsPanel(PairPanel):
             img = effects.portrait_blur(bg, fg_bg, mask, depth, strength)
             words = "In focus at the distance of the object; the rest is blurred as its depth demands."
         name = kind.replace(" ", "_") + ".png"
-        return Shown("effect", kind.capitalize(), img), file_link(name, "image/png", png_bytes(img)), words
+        return (
+            PanelPicture("effect", kind.capitalize(), img),
+            file_link(name, "image/png", png_bytes(img)),
+            words,
+        )
 
     def _new_background(self) -> np.ndarray:
         """The one that was brought, or the empty place of the next sample; of a single one, mirrored."""
         if self.new_background is not None:
             return self.new_background
-        samples, number = self.chooser.samples, (self.chooser.sample.value + 1) % len(self.chooser.samples)
-        other = scene(samples, number) if isinstance(samples, SceneDataset) else samples[number]
-        return other["bg_img"] if len(samples) > 1 else np.ascontiguousarray(other["bg_img"][:, ::-1])
+        count = len(self.chooser.samples)
+        other = self.chooser.arrays((self.chooser.sample.value + 1) % count)
+        return other["bg_img"] if count > 1 else np.ascontiguousarray(other["bg_img"][:, ::-1])
 
     def _take_background(self, data: bytes, name: str) -> list[tuple[str, str]]:
         upload = read_upload(data, name)

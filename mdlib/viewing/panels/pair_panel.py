@@ -84,10 +84,14 @@ class Chooser:
         """Use the sample that is chosen."""
         self.attempt(self._use_sample, "looking at the sample ...")
 
+    def arrays(self, number: int) -> dict[str, np.ndarray | None]:
+        """Sample `number` as `viewing.scenes.scene` gives it."""
+        from_set = isinstance(self.samples, SceneDataset)
+        return scene(self.samples, number) if from_set else self.samples[number]
+
     def _use_sample(self) -> list:
         number = self.sample.value
-        chosen = self.samples[number]
-        sample = scene(self.samples, number) if isinstance(self.samples, SceneDataset) else chosen
+        sample = self.arrays(number)
         self.own = {}
         for slot in self.slots:
             slot.name_it("")

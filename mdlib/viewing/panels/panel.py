@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from mdlib.viewing.panels.pictures import Shown, still, to_html
+from mdlib.viewing.panels.pictures import PanelPicture, still, to_html
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -62,7 +62,7 @@ class Panel:
         """Put the panel together."""
         import ipywidgets as widgets
 
-        self.shown: list[Shown] = []
+        self.shown: list[PanelPicture] = []
         self.messages: list[tuple[str, str]] = []
         head = f"{STYLE}<h3>{html.escape(self.title)}</h3><p>{html.escape(self.about)}</p>"
         self.status, self.gallery, self.below = (widgets.HTML() for _ in range(3))
@@ -101,7 +101,7 @@ class Panel:
             f'<div class="mdlib-status" role="status" aria-live="polite">{"".join(lines)}</div>'
         )
 
-    def show(self, pictures: Sequence[Shown], links: str = "") -> None:
+    def show(self, pictures: Sequence[PanelPicture], links: str = "") -> None:
         """Show pictures, and HTML such as links below them."""
         self.shown = list(pictures)
         self.gallery.value = to_html(self.shown)

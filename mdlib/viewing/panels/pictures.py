@@ -10,15 +10,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mdlib.colours import depth_colours
 from mdlib.loading.codec import encode_jpeg, encode_png
-from mdlib.viewing.figures import INK, depth_colours
+from mdlib.viewing.figures import INK
 
 SHOWN_PX = 480  # longer side of what is sent to the browser
 CHECKER_PX = 12
 COLUMNS = 5
 
 
-class Shown(NamedTuple):
+class PanelPicture(NamedTuple):
     """A picture with its caption.
 
     name: a word by which a page finds it; img: (H,W,3) uint8 in colour, (H,W) float 0 to 1 in gray, or
@@ -35,7 +36,7 @@ class Shown(NamedTuple):
     wide: bool = False
 
 
-def to_html(pictures: Sequence[Shown]) -> str:
+def to_html(pictures: Sequence[PanelPicture]) -> str:
     """The pictures side by side, as many as fit, each with its caption."""
     figures = []
     for picture in pictures:
@@ -53,7 +54,7 @@ def to_html(pictures: Sequence[Shown]) -> str:
     return f'<div class="mdlib-gallery" style="{style}">{"".join(figures)}</div>'
 
 
-def data_url(picture: Shown) -> str:
+def data_url(picture: PanelPicture) -> str:
     """The picture as the address that an <img> shows: masks lossless, photographs as JPEG."""
     if picture.encoded is not None:
         return _url(*picture.encoded)
@@ -87,7 +88,7 @@ def shrunk(img: np.ndarray) -> np.ndarray:
     return img[:h, :w].reshape(h // factor, factor, w // factor, factor).mean((1, 3))
 
 
-def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
+def still(title: str, note: str, pictures: Sequence[PanelPicture]) -> Figure:
     """The pictures as a figure, with a title above and a note below it."""
     if any(picture.wide for picture in pictures):
         return _one_above_another(title, note, pictures)
@@ -96,10 +97,7 @@ def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
     h, w = pictures[0].img.shape[:2] if pictures else (1, 2)
     lines = note.count("\n") + 1 if note else 0
     size = (max(7.5, 2.5 * columns), (2.5 * h / w + 0.3) * rows + 0.4 + 0.2 * lines)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
-    if note:
-        figure.supxlabel(note, fontsize=9, color=INK, x=0.01, ha="left")
+    figure = _page(title, note, *size)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for ax in axes:
         ax.set_axis_off()
@@ -111,18 +109,22 @@ def still(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
     return figure
 
 
-def _one_above_another(title: str, note: str, pictures: Sequence[Shown]) -> Figure:
+def _one_above_another(title: str, note: str, pictures: Sequence[PanelPicture]) -> Figure:
     """As `still`, each picture as wide as the page."""
     heights = [8 * picture.img.shape[0] / picture.img.shape[1] for picture in pictures]
-    figure = Figure(figsize=(8.2, sum(heights) + 0.35 * len(heights) + 0.8), dpi=100, facecolor="white")
-    figure.set_layout_engine("constrained")
-    figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
-    figure.supxlabel(note, fontsize=9, color=INK, x=0.01, ha="left")
+    figure = _page(title, note, 8.2, sum(heights) + 0.35 * len(heights) + 0.8)
     axes = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False).flatten()
     for ax, picture in zip(axes, pictures, strict=True):
         ax.set_axis_off()
         ax.imshow(picture.img)
         ax.set_title(picture.caption, fontsize=9, color=INK)
+    return figure
+
+
+def _page(title: str, note: str, width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=100, facecolor="white", layout="constrained")
+    figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
+    figure.supxlabel(note, fontsize=9, color=INK, x=0.01, ha="left")
     return figure
 
 

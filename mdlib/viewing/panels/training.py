@@ -12,7 +12,7 @@ from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import newest_sheet, rows_so_far, run_figure
 from mdlib.viewing.panels.panel import DONE, NOTE, WORKING, Panel, row
-from mdlib.viewing.panels.pictures import Shown
+from mdlib.viewing.panels.pictures import PanelPicture
 
 BY = "the stop button"
 
@@ -126,10 +126,14 @@ class TrainingPanel(Panel):
         file = io.BytesIO()
         run_figure(run.name, rows_so_far(run), columns=2).savefig(file, format="png")
         img = np.asarray(Image.open(file).convert("RGB"))
-        shown = [Shown("curves", "Curves of the run", img, encoded=("png", file.getvalue()), wide=True)]
+        shown = [
+            PanelPicture("curves", "Curves of the run", img, encoded=("png", file.getvalue()), wide=True)
+        ]
         if sheet := newest_sheet(run):
             data, about = sheet.read_bytes(), "Samples that training does not see"
-            shown.append(Shown("samples", about, read_picture(sheet), encoded=("png", data), wide=True))
+            shown.append(
+                PanelPicture("samples", about, read_picture(sheet), encoded=("png", data), wide=True)
+            )
         self._move_bar()
         self.show(shown)
 
