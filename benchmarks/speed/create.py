@@ -9,12 +9,16 @@ Three measurements in one run, because the speed of shared machines drifts:
            the part of it after each worker has finished its first shard
   encode   only the encoding of composed samples in memory, on as many processes: the limit
   plain    one process; per sample the files are opened with PIL, pasted, and saved through zipfile; no depth
+Memory, with --full, is the sum of the PSS of all processes of the command.
 """
 
 import io
 import json
 import os
 import random
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -23,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from benchmarks.harness import machine, write_json
@@ -31,10 +36,13 @@ from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.sources.stored import KeptSources
 from mdlib.creation.workers import executor_of
 from mdlib.creation.writing.shard import Workshop
+from mdlib.files import sha256_of
 from mdlib.loading import codec
 from mdlib.loading.format import DATASET_FILE
 
 SECONDS = 5.0
+LOOK_S = 1.0  # between two looks at the memory
+FULL_SAMPLES = 400_000
 FULL = {"backgrounds": 100, "props": 100, "placements": 20, "size": 224, "encoding": "fast"}
 
 
@@ -80,9 +88,7 @@ def main(config: Config) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         if config.full:
-            from benchmarks.speed.create_full import run
-
-            result = run(config, config.data or Path(folder) / "set")
+            result = make_full(config, config.data or Path(folder) / "set")
         else:
             result = compare(config, Path(folder))
     write_json(config.json, {"machine": machine(), **result})
@@ -210,6 +216,68 @@ def _plain_files(
         cutouts.append(folder / f"fg{i}.png")
         Image.fromarray(sources.cutout(i).rgba).save(cutouts[-1])
     return backgrounds, cutouts, sorted(config.fg_mask.iterdir()) if config.fg_mask else None
+
+
+def make_full(config: Config, out: Path) -> dict:
+    """The whole data set of the command, all of whose processes are killed (SIGKILL) on the way."""
+    words = [sys.executable, "-m", "mdlib", "create", out, "--rooms", config.backgrounds]
+    words += ["--props", config.props, "--placements", config.placements, "--size", config.size]
+    words += ["--encoding", config.encoding, "--workers", config.workers]
+    stops = [config.backgrounds * (k + 1) // (config.kills + 1) for k in range(config.kills)]
+    start, peak = time.perf_counter(), 0.0
+    for stop in [*stops, None]:
+        process = subprocess.Popen([str(word) for word in words], start_new_session=True)
+        while process.poll() is None and (stop is None or _finished(out) < stop):
+            peak = max(peak, _pss_mb(process.pid))
+            time.sleep(LOOK_S)
+        if stop is not None:
+            if process.poll() is not None:
+                sys.exit(f"the command ended with {process.returncode} before it was to be killed")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            print(f"killed after {time.perf_counter() - start:.0f} s, {_finished(out)} shards finished")
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"the command ended with {process.returncode}")
+    shards = json.loads((out / DATASET_FILE).read_text())["shards"]
+    samples = sum(shard["samples"] for shard in shards)
+    _check_shards(out, shards)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{samples:,} samples at {config.size} px, {config.encoding}, killed {config.kills} times: ")
+    print(f"  {seconds / 60:.1f} minutes ({samples / seconds:.0f} samples/s), {size / 1e9:.2f} GB")
+    print(f"  ({size / samples / 1000:.1f} kB each), peak memory {peak:.0f} MB; every shard is whole")
+    if samples != FULL_SAMPLES:
+        factor = FULL_SAMPLES / samples
+        print(f"  for {FULL_SAMPLES:,}: {seconds * factor / 60:.1f} minutes, {size * factor / 1e9:.1f} GB")
+    return {
+        "samples": samples, "seconds": seconds, "bytes": size, "peak_mb": peak, "kills": config.kills,
+        "size": config.size, "encoding": config.encoding, "workers": config.workers,
+    }  # fmt: skip
+
+
+def _finished(out: Path) -> int:
+    return len(list(out.glob("shard-*.zip")))
+
+
+def _pss_mb(pid: int) -> float:
+    """PSS of the process and all its descendants."""
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            total += process.memory_full_info().pss
+    except psutil.Error:  # one of them has just ended
+        pass
+    return total / 1e6
+
+
+def _check_shards(out: Path, shards: list[dict]) -> None:
+    """Every shard has its checksum, and `zipfile` reads one of them to the end."""
+    for shard in shards:
+        if sha256_of(out / shard["name"]) != shard["sha256"]:
+            sys.exit(f"{shard['name']} is damaged")
+    with zipfile.ZipFile(out / shards[0]["name"]) as archive:
+        assert archive.testzip() is None
 
 
 if __name__ == "__main__":

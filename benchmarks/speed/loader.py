@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks import harness
 from benchmarks.harness import BATCH, Stream
 from benchmarks.speed import loader_data, rivals
+from benchmarks.speed.decode_gpu import compare_gpu
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
@@ -222,8 +223,6 @@ def main() -> None:
     data = root / options.encoding
     print(f"{harness.machine()}\n{loader_data.describe(root)}\n")
     if options.gpu:
-        from benchmarks.speed.decode_gpu import compare_gpu
-
         print(compare_gpu(data, options.rounds))
         return
     ways = ways_of(options, data)
