@@ -14,9 +14,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psutil
+
+from mdlib.files import write_whole
 
 BATCH = 64
 WORKERS = 2  # of every DataLoader
@@ -117,6 +120,12 @@ def compete(ways: dict[str, tuple], rounds: int, take: int) -> list[Contestant]:
     return contestants
 
 
+def in_fresh_process(function: Callable, *args: object) -> object:
+    """The result of `function(*args)` from a process that did nothing before."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
 def ratio(a: list[float], b: list[float]) -> float:
     """The median over the rounds of a / b, both of the same round."""
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
@@ -157,7 +166,7 @@ def parser(text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=text, formatter_class=raw)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each way; medians are printed")
     parser.add_argument("--data", type=Path, help="folder for what is built (kept, and used again)")
-    parser.add_argument("--json", type=Path, help="write all numbers to this file")
+    parser.add_argument("--json", type=Path, help="write all numbers here, the tables beside it as .md")
     return parser
 
 
@@ -173,6 +182,9 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({name}), Python {python}, torch {torch.__version__}"
 
 
-def write_json(path: Path | None, content: dict) -> None:
+def write_results(path: Path | None, numbers: dict, report: str) -> None:
+    """All numbers as JSON in `path`, what is printed about them beside it as .md."""
     if path:
-        path.write_text(json.dumps(content, indent=1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(numbers, indent=1) + "\n").encode())
+        write_whole(path.with_suffix(".md"), (report.rstrip() + "\n").encode())

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 from safetensors.torch import load_file
 
 from mdlib.evaluation.disturb import CONDITIONS
@@ -159,6 +159,20 @@ def test_ship_weights(benchmark, office, repository, tmp_path):
     assert "\n| rooms at 64 px | " in card
     rows = (tmp_path / "results/weights_training.jsonl").read_text().splitlines()
     assert {before["run"], "more"} <= {json.loads(row)["run"] for row in rows}
+
+
+def test_course_of_the_packaged_weights_is_drawn_from_its_log(benchmark, repository, tmp_path):
+    benchmark("release.weights_history", "--out", tmp_path / "curve.png")
+    published = repository / "benchmarks/results/weights_training.png"
+    with Image.open(tmp_path / "curve.png") as drawn, Image.open(published) as expected:
+        assert drawn.size == expected.size
+        assert abs(ImageStat.Stat(drawn).mean[0] - ImageStat.Stat(expected).mean[0]) < 1
+
+
+def test_results_are_small(repository):
+    results = sorted((repository / "benchmarks/results").iterdir())
+    assert {path.suffix for path in results} == {".md", ".png", ".json", ".jsonl"}
+    assert [path.name for path in results if path.stat().st_size > 200_000] == []
 
 
 def test_pair_check(benchmark, tiny_dataset):

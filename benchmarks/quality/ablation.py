@@ -12,14 +12,12 @@ was; the table holds what is done so far.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.quality.equal import Terms, cell, over_seeds, value
 from benchmarks.quality.variants import FULL, ROWS, build
-from mdlib.files import write_whole
 from mdlib.viewing.network.summary import count_macs
 
 
@@ -87,10 +85,7 @@ def main() -> None:
             found = {**terms.about(), "samples": args.samples, "seeds": args.seeds, "rows": costs}
             found["results"] = results
             table = markdown(found, terms)
-            if args.json:
-                args.json.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(args.json, (json.dumps(found, indent=1) + "\n").encode())
-                write_whole(args.json.with_suffix(".md"), table.encode())
+            harness.write_results(args.json, found, table)
     print(table, end="")
 
 

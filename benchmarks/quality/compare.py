@@ -179,9 +179,7 @@ def main() -> None:
     columns = terms.columns(few=True)
 
     def write(found: dict) -> None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(args.json, (json.dumps(found, indent=1) + "\n").encode())
-        write_whole(args.json.with_suffix(".md"), markdown(found, columns).encode())
+        harness.write_results(args.json, found, markdown(found, columns))
         figure(found, columns).savefig(args.json.with_suffix(".png"))
 
     Comparison(terms, args).run(write)

@@ -1,4 +1,4 @@
-"""Recipes side by side at equal time: trains each, writes the curves as JSON and PNG.
+"""Recipes side by side at equal time: trains each, writes curves and the last scores.
 
     python -m benchmarks.quality.compare_recipes DATA --minutes 30 --out FOLDER
     python -m benchmarks.quality.compare_recipes DATA --minutes 1 --recipes conv2-mask mdnet
@@ -10,7 +10,6 @@ its schedule and stages fit into them. The same command again goes on where it w
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,15 +52,21 @@ def main() -> None:
     result = {"machine": harness.machine(), "minutes": args.minutes, "pairs": args.pairs, "seed": args.seed}
     result["recipes"] = {name: RECIPES[name] for name in runs}
     result["curves"] = runs
-    (args.out / "recipes.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(report(result))
+    harness.write_results(args.out / "recipes.json", result, report(result))
     score_figure(runs, SCORES).savefig(args.out / "recipes.png")
+    print(args.out / "recipes.png")
+
+
+def report(result: dict) -> str:
+    """A table of the last scores."""
     rows = []
-    for name, curve in runs.items():
+    for name, curve in result["curves"].items():
         last = [row["scores"] for row in curve if "scores" in row][-1]
         steps = max(row["step"] for row in curve)
         rows.append([name, steps, *(f"{last[score]:.3f}" if score in last else "-" for score in SCORES)])
-    print(harness.table(["recipe", "steps", *SCORES], rows))
-    print(args.out / "recipes.png")
+    about = f"{result['minutes']:g} minutes each; {result['machine']}"
+    return f"{about}\n\n{harness.table(['recipe', 'steps', *SCORES], rows)}"
 
 
 if __name__ == "__main__":

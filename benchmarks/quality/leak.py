@@ -15,7 +15,6 @@ Stopped and started again, it goes on where it was.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -169,10 +168,7 @@ def main() -> int:
         return 130
     table = markdown(found)
     print(table)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-        args.json.with_suffix(".md").write_text(table + "\n", "utf-8")
+    harness.write_results(args.json, found, table)
     return 0
 
 

@@ -1,9 +1,14 @@
-"""The runs that packaged weights come from, each of which may have begun where others ended."""
+"""The runs that packaged weights come from, each of which may have begun where others ended.
 
+python -m benchmarks.release.weights_history      draws their course from the log in benchmarks/results
+"""
+
+import argparse
 import json
 import shutil
 from collections.abc import Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +24,7 @@ WEIGHTS = Path("assets/weights/mdnet.safetensors")  # in a copy of the project
 LOG = Path("benchmarks/results/weights_training.jsonl")  # of the runs that these come from
 COLOURS = [*colormaps["tab20"].colors, *colormaps["tab20b"].colors]
 CURVES = {"iou": "IoU", "iou_disturbed": "IoU, disturbed", "depth_error": "mean |closeness error|"}
+KEPT = ("step", "stage", "lr", "losses", "scores", "elapsed_s")  # of a row, what is worth its room
 FREEZES = {"iou": "mask_decoder", "iou_disturbed": "mask_decoder", "depth_error": "depth_decoder"}
 
 
@@ -61,11 +67,11 @@ def about_data(path: str) -> dict[str, Any]:
     return {"id": dataset.dataset_id, "size": min(dataset.size), **held}
 
 
-def packaged(copy: Path) -> list[Part]:
-    """The runs that packaged weights come from, from what was kept of them in `copy` and beside it."""
-    about = json.loads(copy.read_text())
+def packaged(about_file: Path, log_file: Path) -> list[Part]:
+    """The runs that packaged weights come from: the file beside the weights, and the log of the runs."""
+    about = json.loads(about_file.read_text())
     rows: dict[str, list[dict]] = {}
-    for line in copy.with_suffix(".jsonl").read_text().splitlines():
+    for line in log_file.read_text().splitlines():
         row = json.loads(line)
         rows.setdefault(row.pop("run"), []).append(row)
     training = {name: about["training"][name] for name in ("stages", "augment")}
@@ -109,8 +115,10 @@ def history(run: Path, of_depth: bool = False) -> list[Part]:
     """All runs that this one goes back to, oldest first, each once, and itself."""
     parts, before = {}, 0
     for number, start in enumerate(starts_of(run)):
-        kept = run / f"start{number}.json"
-        found = packaged(kept) if is_packaged(start) else history(start, of_depth or number == 1)
+        if is_packaged(start):
+            found = packaged(run / f"start{number}.json", run / f"start{number}.jsonl")
+        else:
+            found = history(start, of_depth or number == 1)
         for part in found:
             parts.setdefault(part.run, part)
         before = max(before, found[-1].before + found[-1].samples)
@@ -131,9 +139,20 @@ def data_of(parts: Sequence[Part]) -> dict[str, dict]:
 
 
 def log(parts: Sequence[Part]) -> bytes:
-    """The rows of all runs, each with the name of its run, as JSON lines."""
-    rows = [{"run": part.run, **row} for part in parts for row in part.rows]
+    """The thinned rows of all runs, each with the name of its run, as JSON lines."""
+    rows = [{"run": part.run, **row} for part in parts for row in thinned(part.rows)]
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def thinned(rows: Sequence[dict]) -> list[dict]:
+    """Every check with the losses before it, where a stage begins, and the end; thinned again, the same."""
+    kept, stage = [], None
+    for row, following in zip_longest(rows, rows[1:]):
+        check_or_end = following is None or "scores" in following
+        if "scores" in row or check_or_end or row.get("stage", stage) != stage:
+            kept.append({name: value for name, value in row.items() if name in KEPT})
+        stage = row.get("stage", stage)
+    return kept
 
 
 def curve(parts: Sequence[Part]) -> Figure:
@@ -164,3 +183,13 @@ def draw(ax: Any, part: Part, score: str, colour: tuple) -> None:
     for a, b in zip(steps, steps[1:], strict=False):
         if b["stage"] > a["stage"]:
             ax.axvline((part.before + b["step"] * batch_size) / 1000, color="#b0b0b0", linewidth=1)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=LOG.with_suffix(".png"))
+    args = parser.parse_args()
+    curve(packaged(WEIGHTS.with_suffix(".json"), LOG)).savefig(args.out)
+    print(args.out)

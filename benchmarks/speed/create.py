@@ -30,7 +30,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks.harness import machine, write_json
+from benchmarks.harness import machine, table, write_results
 from mdlib.creation.composing.sample import composed, scene_of
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.sources.stored import KeptSources
@@ -42,7 +42,6 @@ from mdlib.loading.format import DATASET_FILE
 
 SECONDS = 5.0
 LOOK_S = 1.0  # between two looks at the memory
-FULL_SAMPLES = 400_000
 FULL = {"backgrounds": 100, "props": 100, "placements": 20, "size": 224, "encoding": "fast"}
 
 
@@ -75,7 +74,7 @@ class Config:
     data: Path | None = None
     """Folder for the data set of --full, which is kept; by default one that is removed afterwards."""
     json: Path | None = None
-    """Write all numbers to this file."""
+    """Write all numbers here, the table beside it as .md."""
 
     def __post_init__(self):
         usual = {"backgrounds": 40, "props": 40, "placements": 6, "size": 160, "encoding": "exact"}
@@ -88,10 +87,12 @@ def main(config: Config) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         if config.full:
-            result = make_full(config, config.data or Path(folder) / "set")
+            found, report = make_full(config, config.data or Path(folder) / "set"), full_report
         else:
-            result = compare(config, Path(folder))
-    write_json(config.json, {"machine": machine(), **result})
+            found, report = compare(config, Path(folder)), comparison_report
+    found["machine"] = machine()
+    print(report(found))
+    write_results(config.json, found, report(found))
 
 
 def compare(config: Config, folder: Path) -> dict:
@@ -112,19 +113,28 @@ def compare(config: Config, folder: Path) -> dict:
     with executor_of(config.workers) as executor:
         limit = _encode_only(executor, config.workers, out)
     plain = _plain(config, out, folder)
-    whole = samples / seconds
-    print(f"{config.size} px, {config.encoding}, {config.workers} workers, {machine()}")
-    print(f"create   {steady:7.0f} samples/s after the first {begin - start:.1f} s; {whole:.0f} with them")
-    print(f"         ({samples:,} samples in {seconds:.1f} s, {size / 1000:.1f} kB each)")
-    print(f"encode   {limit:7.0f} samples/s: create reaches {steady / limit:.2f} of it ({whole / limit:.2f})")
-    print(
-        f"plain    {plain:7.0f} samples/s: create is {steady / plain:.1f} times as fast ({whole / plain:.1f})"
-    )
     return {
         "samples": samples, "seconds": seconds, "start_up_s": begin - start, "bytes_per_sample": size,
-        "steady": steady, "whole": whole, "encode": limit, "plain": plain, "size": config.size,
+        "steady": steady, "whole": samples / seconds, "encode": limit, "plain": plain, "size": config.size,
         "encoding": config.encoding, "workers": config.workers,
     }  # fmt: skip
+
+
+def comparison_report(found: dict) -> str:
+    """A table of the ways, and about the data set."""
+    steady = found["steady"]
+    rows = [
+        ["create, once the workers are up", f"{steady:,.0f}", ""],
+        ["create, with their start", f"{found['whole']:,.0f}", ""],
+        ["encode", f"{found['encode']:,.0f}", f"{steady / found['encode']:.2f}"],
+        ["plain", f"{found['plain']:,.0f}", f"{steady / found['plain']:.1f}"],
+    ]
+    about = f"{found['size']} px, {found['encoding']}, {found['workers']} workers; {found['machine']}"
+    return (
+        f"{about}\n\n{table(['way', 'samples/s', 'create is so many times as fast'], rows)}\n\n"
+        f"{found['samples']:,} samples of {found['bytes_per_sample'] / 1000:.1f} kB in "
+        f"{found['seconds']:.1f} s, of which the start took {found['start_up_s']:.1f} s."
+    )
 
 
 def _steady(out: Path, shards: list[dict], workers: int) -> tuple[float, float]:
@@ -220,13 +230,13 @@ def _plain_files(
 
 def make_full(config: Config, out: Path) -> dict:
     """The whole data set of the command, all of whose processes are killed (SIGKILL) on the way."""
-    words = [sys.executable, "-m", "mdlib", "create", out, "--rooms", config.backgrounds]
-    words += ["--props", config.props, "--placements", config.placements, "--size", config.size]
-    words += ["--encoding", config.encoding, "--workers", config.workers]
+    words = [sys.executable, "-m", "mdlib", "create", str(out), f"--rooms={config.backgrounds}"]
+    passed = "props", "placements", "size", "encoding", "workers"
+    words += [f"--{name}={getattr(config, name)}" for name in passed]
     stops = [config.backgrounds * (k + 1) // (config.kills + 1) for k in range(config.kills)]
     start, peak = time.perf_counter(), 0.0
     for stop in [*stops, None]:
-        process = subprocess.Popen([str(word) for word in words], start_new_session=True)
+        process = subprocess.Popen(words, start_new_session=True)
         while process.poll() is None and (stop is None or _finished(out) < stop):
             peak = max(peak, _pss_mb(process.pid))
             time.sleep(LOOK_S)
@@ -240,19 +250,23 @@ def make_full(config: Config, out: Path) -> dict:
     if process.returncode:
         sys.exit(f"the command ended with {process.returncode}")
     shards = json.loads((out / DATASET_FILE).read_text())["shards"]
-    samples = sum(shard["samples"] for shard in shards)
     _check_shards(out, shards)
-    size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{samples:,} samples at {config.size} px, {config.encoding}, killed {config.kills} times: ")
-    print(f"  {seconds / 60:.1f} minutes ({samples / seconds:.0f} samples/s), {size / 1e9:.2f} GB")
-    print(f"  ({size / samples / 1000:.1f} kB each), peak memory {peak:.0f} MB; every shard is whole")
-    if samples != FULL_SAMPLES:
-        factor = FULL_SAMPLES / samples
-        print(f"  for {FULL_SAMPLES:,}: {seconds * factor / 60:.1f} minutes, {size * factor / 1e9:.1f} GB")
     return {
-        "samples": samples, "seconds": seconds, "bytes": size, "peak_mb": peak, "kills": config.kills,
+        "samples": sum(shard["samples"] for shard in shards), "seconds": seconds, "kills": config.kills,
+        "bytes": sum(path.stat().st_size for path in out.iterdir()), "peak_mb": peak,
         "size": config.size, "encoding": config.encoding, "workers": config.workers,
     }  # fmt: skip
+
+
+def full_report(found: dict) -> str:
+    """Time, size and memory."""
+    samples, seconds, size = found["samples"], found["seconds"], found["bytes"]
+    return (
+        f"{found['size']} px, {found['encoding']}, {found['workers']} workers; {found['machine']}\n\n"
+        f"{samples:,} samples, all processes killed {found['kills']} times: {seconds / 60:.1f} minutes "
+        f"({samples / seconds:,.0f} samples/s), {size / 1e9:.2f} GB ({size / samples / 1000:.1f} kB each), "
+        f"peak memory {found['peak_mb']:,.0f} MB; every shard is whole."
+    )
 
 
 def _finished(out: Path) -> int:

@@ -149,10 +149,11 @@ def main() -> None:
             data = create(made)
         imgs = pictures(data)
     rows = colour_rows(imgs, options.rounds) + gray_rows(imgs, options.rounds)
-    print(f"{harness.machine()}\n{len(imgs['mask'])} samples of {imgs['mask'].shape[1:]} (H, W)\n")
     head = ["encoding", "kB", "encode (us)", "decode (us)", "mean loss", "IoU of subtraction"]
-    print(harness.table(head, rows))
-    harness.write_json(options.json, {"machine": harness.machine(), "head": head, "rows": rows})
+    numbers, h, w = imgs["mask"].shape
+    report = f"{numbers} samples of {w} x {h} px; {harness.machine()}\n\n{harness.table(head, rows)}"
+    print(report)
+    harness.write_results(options.json, {"machine": harness.machine(), "head": head, "rows": rows}, report)
 
 
 if __name__ == "__main__":

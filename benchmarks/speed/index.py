@@ -45,22 +45,6 @@ def build(path: Path, members: int, size: int) -> None:
             archive.add(member_name(i), i.to_bytes(8, "little") + rest)
 
 
-def in_fresh_process(function: Callable, *args):
-    """The result of `function(*args)` in a new interpreter."""
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(theirs, function, args))
-    process.start()
-    theirs.close()
-    result = pipe.recv()
-    process.join()
-    return result
-
-
-def _send_result(pipe, function: Callable, args: tuple) -> None:
-    pipe.send(function(*args))
-
-
 def opening(open_archive: Callable, path: Path) -> dict[str, float]:
     """Seconds, and memory in MB: what stays, and the peak."""
     process = psutil.Process()
@@ -176,43 +160,48 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.data or Path(tempfile.gettempdir()) / "mdlib-index"
     path = folder / f"{options.members}x{options.bytes}.zip"
-    in_fresh_process(build, path, options.members, options.bytes)
-    print(f"{harness.machine()}\n{options.members:,} members of {options.bytes:,} bytes\n")
+    harness.in_fresh_process(build, path, options.members, options.bytes)
     openers = {"mdlib": Archive, "zipfile": zipfile.ZipFile}
     opened = {name: [] for name in openers}
     for _ in range(options.rounds):
         for name, open_archive in openers.items():
-            opened[name].append(in_fresh_process(opening, open_archive, path))
-    found = [in_fresh_process(finding, path) for _ in range(options.rounds)]
-    rates = in_fresh_process(reading, path, options.rounds)
+            opened[name].append(harness.in_fresh_process(opening, open_archive, path))
+    found = [harness.in_fresh_process(finding, path) for _ in range(options.rounds)]
+    rates = harness.in_fresh_process(reading, path, options.rounds)
     kept = {
-        "mdlib, fork": in_fresh_process(worker_memory, "mdlib", "fork", path),
-        "mdlib, spawn": in_fresh_process(worker_memory, "mdlib", "spawn", path),
-        "zipfile, fork": in_fresh_process(worker_memory, "zipfile", "fork", path),
+        "mdlib, fork": harness.in_fresh_process(worker_memory, "mdlib", "fork", path),
+        "mdlib, spawn": harness.in_fresh_process(worker_memory, "mdlib", "spawn", path),
+        "zipfile, fork": harness.in_fresh_process(worker_memory, "zipfile", "fork", path),
     }
-    report(opened, found, rates, kept)
-    results = {"open": opened, "find": found, "reads_per_s": rates, "worker_mb": kept}
-    harness.write_json(options.json, {"machine": harness.machine(), "members": options.members, **results})
+    about = {"machine": harness.machine(), "members": options.members, "bytes": options.bytes}
+    results = {**about, "open": opened, "find": found, "reads_per_s": rates, "worker_mb": kept}
+    print(report(results))
+    harness.write_results(options.json, results, report(results))
 
 
-def report(opened: dict, found: list[dict], rates: dict, kept: dict) -> None:
+def report(results: dict) -> str:
+    """Tables of opening, reading and workers."""
+
     def median(rows: list[dict], key: str) -> float:
         return statistics.median(row[key] for row in rows)
 
     rows = [
         [n, f"{median(r, 'open_s'):.2f}", f"{median(r, 'kept_mb'):.0f}", f"{median(r, 'peak_mb'):.0f}"]
-        for n, r in opened.items()
+        for n, r in results["open"].items()
     ]
-    print(harness.table(["opening", "seconds", "kept MB", "peak MB"], rows))
-    print(
-        f"\nFinding a third of the names: {median(found, 'find_s'):.2f} s, "
-        f"{median(found, 'kept_mb'):.0f} MB more\n"
-    )
+    found, rates = results["find"], results["reads_per_s"]
+    parts = [
+        f"{results['members']:,} members of {results['bytes']:,} bytes; {results['machine']}",
+        harness.table(["opening", "seconds", "kept MB", "peak MB"], rows),
+        f"Finding a third of the names: {median(found, 'find_s'):.2f} s, "
+        f"{median(found, 'kept_mb'):.0f} MB more",
+    ]
     base = rates["zipfile"]
     rows = [[n, f"{statistics.median(r):,.0f}", f"{harness.ratio(r, base):.1f}"] for n, r in rates.items()]
-    print(harness.table(["random reads", "per second", "x zipfile"], rows))
-    rows = [[name, f"{mb:.0f}"] for name, mb in kept.items()]
-    print("\n" + harness.table(["worker after reading", "own MB"], rows))
+    parts.append(harness.table(["random reads", "per second", "x zipfile"], rows))
+    rows = [[name, f"{mb:.0f}"] for name, mb in results["worker_mb"].items()]
+    parts.append(harness.table(["worker after reading", "own MB"], rows))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

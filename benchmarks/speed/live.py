@@ -84,10 +84,14 @@ def main() -> None:
         for way in contestants
     ]  # fmt: skip
     large = {name: each[name] * LARGE[name] / 1e6 for name in LARGE}
-    print(f"{options.size} px, {THREADS} threads, {harness.machine()}\n{harness.table(head, rows)}")
     parts = ", ".join(f"{LARGE[name]:,} {name} {size:.1f} MB" for name, size in large.items())
-    print(f"a recipe alone would take {sum(large.values()):.1f} MB: {parts}")
-    harness.write_json(options.json, {"rates": rates, "mb": mb, "bytes_each": each, "large_mb": large})
+    report = (
+        f"{options.size} px, {THREADS} threads; {harness.machine()}\n\n{harness.table(head, rows)}\n\n"
+        f"A recipe alone would take {sum(large.values()):.1f} MB: {parts}."
+    )
+    print(report)
+    numbers = {"rates": rates, "mb": mb, "bytes_each": each, "large_mb": large}
+    harness.write_results(options.json, numbers, report)
 
 
 if __name__ == "__main__":

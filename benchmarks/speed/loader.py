@@ -33,6 +33,7 @@ from mdlib.loading.loader import make_loader
 
 LIMIT_SAMPLES = 4000
 TRAIN_BATCH = 16
+CACHED = "training, cached batch"
 
 
 def open_ours(data: Path, threads: int = 2, size: int | None = None) -> Stream:
@@ -157,7 +158,7 @@ def ways_of(options: argparse.Namespace, data: Path) -> dict[str, tuple]:
     if options.train:
         return {
             "limit, all cores": (open_limit, data, cores),
-            "training, cached batch": (open_training, data, True),
+            CACHED: (open_training, data, True),
             "training, our loader": (open_training, data, False),
             "limit, one core": (open_limit, data, 1),
             "limit, one core, training on the other": (open_beside, data, open_limit, 1),
@@ -182,24 +183,32 @@ def ways_of(options: argparse.Namespace, data: Path) -> dict[str, tuple]:
     return {"limit": (open_limit, data, cores), **ours, **others}
 
 
-def report(contestants: list[harness.Contestant]) -> str:
-    by_name = {contestant.name: contestant for contestant in contestants}
+def report(found: dict) -> str:
+    """A table of all ways; beside training, a sentence about what the loader takes from it."""
+    ways = found["ways"]
     base = {"limit": "of the limit", "folders + PIL": "x folders + PIL"}
-    base = {name: head for name, head in base.items() if name in by_name}
+    base = {name: head for name, head in base.items() if name in ways}
     rows = []
-    for contestant in contestants:
-        row = [contestant.name, f"{statistics.median(contestant.rates):,.0f}"]
-        row += [f"{harness.ratio(contestant.rates, by_name[name].rates):.2f}" for name in base]
-        rows.append([*row, f"{contestant.memory_mb:,.0f}"])
-    return harness.table(["loader", "samples/s", *base.values(), "memory MB"], rows)
+    for name, way in ways.items():
+        rates = way["samples_per_s"]
+        row = [name, f"{statistics.median(rates):,.0f}"]
+        row += [f"{harness.ratio(rates, ways[other]['samples_per_s']):.2f}" for other in base]
+        rows.append([*row, f"{way['memory_mb']:,.0f}"])
+    parts = [
+        f"Encoding {found['encoding']}; {found['machine']}",
+        harness.table(["loader", "samples/s", *base.values(), "memory MB"], rows),
+    ]
+    if CACHED in ways:
+        parts.append(beside_training([way["samples_per_s"] for way in ways.values()]))
+    return "\n\n".join(parts)
 
 
-def training_report(contestants: list[harness.Contestant]) -> str:
-    limit, cached, loaded, one, one_beside, ours_beside = (contestant.rates for contestant in contestants)
+def beside_training(rates: list[list[float]]) -> str:
+    limit, cached, loaded, one, one_beside, ours_beside = rates
     ideal = [1 / (1 / a + 1 / b) for a, b in zip(cached, limit, strict=True)]
     share = 1 - harness.ratio(loaded, cached)
     return (
-        f"\nTraining with the loader reaches {harness.ratio(loaded, ideal):.2f} of what training and "
+        f"Training with the loader reaches {harness.ratio(loaded, ideal):.2f} of what training and "
         f"decoding on the same cores allow; the loader takes {share:.1%} of the time.\n"
         f"Beside training on one core, ours reaches {harness.ratio(ours_beside, one_beside):.2f} of the "
         "limit on the other core beside training, "
@@ -221,7 +230,7 @@ def main() -> None:
     root = options.data or Path(tempfile.gettempdir()) / f"mdlib-loader-{options.samples}"
     loader_data.build(root, options.samples)
     data = root / options.encoding
-    print(f"{harness.machine()}\n{loader_data.describe(root)}\n")
+    print(f"{loader_data.describe(root)}\n")
     if options.gpu:
         print(compare_gpu(data, options.rounds))
         return
@@ -232,13 +241,10 @@ def main() -> None:
         if name in rivals.RIVALS:
             rivals.prepare(data, name)
     contestants = harness.compete(ways, options.rounds, options.take)
-    print(report(contestants))
-    if options.train:
-        print(training_report(contestants))
-    results = {c.name: {"samples_per_s": c.rates, "memory_mb": c.memory_mb} for c in contestants}
-    harness.write_json(
-        options.json, {"machine": harness.machine(), "encoding": options.encoding, "ways": results}
-    )
+    ways = {c.name: {"samples_per_s": c.rates, "memory_mb": c.memory_mb} for c in contestants}
+    found = {"machine": harness.machine(), "encoding": options.encoding, "ways": ways}
+    print(report(found))
+    harness.write_results(options.json, found, report(found))
 
 
 if __name__ == "__main__":

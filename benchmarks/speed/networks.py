@@ -10,11 +10,8 @@ holds. On a GPU, where there is one, latency and memory in 32-bit and in half pr
 """
 
 import json
-import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
@@ -30,12 +27,6 @@ TRAIN_BATCH = 16
 TURN_S = 0.5
 WORK = ("prediction", "training step")
 LAYOUTS = {"as created": torch.contiguous_format, "channels last": torch.channels_last}
-
-
-def fresh_process(function: Callable, *args: object) -> object:
-    """The answer of `function(*args)` from a process that did nothing before."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *args).result()
 
 
 def latencies(names: list[str], size: int, threads: int, rounds: int) -> dict[str, dict[str, list[float]]]:
@@ -132,11 +123,11 @@ def measure(args) -> dict:
     if "latency" in args.parts:
         found["latency"] = {}
         for threads in args.threads:
-            by_layout = fresh_process(latencies, names, args.size, threads, args.rounds)
+            by_layout = harness.in_fresh_process(latencies, names, args.size, threads, args.rounds)
             place = f"{threads} thread{'s' * (threads > 1)}"
             found["latency"][place] = {k: relative(times) for k, times in by_layout.items()}
         if gpu:
-            by_precision = fresh_process(gpu_latencies, names, args.size, 10 * args.rounds)
+            by_precision = harness.in_fresh_process(gpu_latencies, names, args.size, 10 * args.rounds)
             found["latency"]["GPU"] = {k: relative(times) for k, times in by_precision.items()}
         found["latency_rounds"] = args.rounds
     if "memory" in args.parts:
@@ -146,7 +137,8 @@ def measure(args) -> dict:
         found["memory_mb"] = {
             place: {
                 name: {
-                    what: fresh_process(memory_mb, name, args.size, what == WORK[1], *where) for what in WORK
+                    what: harness.in_fresh_process(memory_mb, name, args.size, what == WORK[1], *where)
+                    for what in WORK
                 }
                 for name in names
             }
@@ -173,6 +165,11 @@ def markdown(found: dict) -> str:
         columns = list(memory.values())
         rows = [[name, *(megabytes(one[name][what]) for one in columns for what in WORK)] for name in rows]
         tables.append(harness.table(head, rows))
+    machine, versions = found["machine"], found["versions"]
+    tables.append(
+        f"{found['size']} x {found['size']} px; {machine['processor']}, {machine['cores']} cores; torch "
+        f"{versions['torch']}."
+    )
     return "\n\n".join(tables)
 
 
@@ -193,9 +190,8 @@ def main() -> None:
     if args.json and args.json.is_file():  # parts that were measured before stay
         before = json.loads(Path(args.json).read_text())
         found = before | found if before["size"] == found["size"] else found
-    harness.write_json(args.json, found)
     print(markdown(found))
-    print(f"\n{args.size} x {args.size} px; {harness.machine()}")
+    harness.write_results(args.json, found, markdown(found))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from benchmarks.speed.index import in_fresh_process
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
@@ -158,37 +157,42 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=400_000)
     options = parser.parse_args()
     data = (options.data or Path(tempfile.gettempdir()) / "mdlib-resume") / f"{options.samples}"
-    in_fresh_process(build, data, options.samples)
-    print(f"{harness.machine()}\n")
+    harness.in_fresh_process(build, data, options.samples)
     places = {"its beginning": 0.0, "90 % of it": 0.9}
     found = {name: [] for name in places}
     for _ in range(options.rounds):
         for name, done in places.items():
-            found[name].append(in_fresh_process(first_batch, data, done))
-    rows = [
-        [name, *(f"{statistics.median(row[key] for row in rows):.2f}" for key in rows[0])]
-        for name, rows in found.items()
-    ]
-    head = [
-        f"an epoch of {options.samples:,} samples, from",
-        "data set open (s)",
-        "first batch (s)",
-        "computing (s)",
-    ]
-    print(harness.table(head, rows))
+            found[name].append(harness.in_fresh_process(first_batch, data, done))
     with tempfile.TemporaryDirectory() as folder:
-        saved = in_fresh_process(saving, Path(folder))
+        saved = harness.in_fresh_process(saving, Path(folder))
+    about = {"machine": harness.machine(), "samples": options.samples}
+    results = {**about, "first_batch": found, "saving": saved}
+    print(report(results))
+    harness.write_results(options.json, results, report(results))
+
+
+def report(results: dict) -> str:
+    """Tables of going on and of saving."""
+    saved = results["saving"]
+    first = [
+        [name, *(f"{statistics.median(row[key] for row in rows):.2f}" for key in rows[0])]
+        for name, rows in results["first_batch"].items()
+    ]
+    epoch = f"an epoch of {results['samples']:,} samples, from"
     read_s, step_ms = statistics.median(saved["read_s"]), statistics.median(saved["step_ms"])
-    print(
-        f"\nmdnet's checkpoint: {saved['bytes'][0] / 1e6:.1f} MB, read in "
-        f"{read_s:.2f} s; a step takes {step_ms:.0f} ms"
-    )
-    rows = [
+    waits = [
         [name, f"{statistics.median(saved[key]):.0f}", f"{max(saved[key]):.0f}"]
         for name, key in (("blocked", "blocked_ms"), ("computing", "computing_ms"), ("in all", "in_all_ms"))
     ]
-    print(harness.table(["training waits per checkpoint", "median (ms)", "max (ms)"], rows))
-    harness.write_json(options.json, {"machine": harness.machine(), "first_batch": found, "saving": saved})
+    return "\n\n".join(
+        [
+            results["machine"],
+            harness.table([epoch, "data set open (s)", "first batch (s)", "computing (s)"], first),
+            f"mdnet's checkpoint: {saved['bytes'][0] / 1e6:.1f} MB, read in {read_s:.2f} s; a step takes "
+            f"{step_ms:.0f} ms",
+            harness.table(["training waits per checkpoint", "median (ms)", "max (ms)"], waits),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -150,19 +150,24 @@ def main() -> None:
     config = TrainConfig(**settings)
     step = measure(config, args.rounds, args.steps)
     result = {"machine": harness.machine(), "threads": torch.get_num_threads(), "step": step}
-    print(f"{args.model}, {args.size} px, batches of {args.batch_size}, {result['threads']} threads")
-    print(f"{step['samples_per_s']:.1f} samples/s; on a cached batch {step['cached_samples_per_s']:.1f}")
-    print(f"real over cached {step['real_over_cached']:.2f}; share of the step: waiting for data", end=" ")
-    print(f"{step['waiting']:.3f}, losses {step['losses']:.3f}, together {step['waiting_and_losses']:.3f}")
+    parts = [
+        f"{args.model}, {args.size} px, batches of {args.batch_size}, {result['threads']} threads; "
+        f"{result['machine']}",
+        f"{step['samples_per_s']:.1f} samples/s; on a cached batch {step['cached_samples_per_s']:.1f}; "
+        f"real over cached {step['real_over_cached']:.2f}. Share of the step: waiting for data "
+        f"{step['waiting']:.3f}, losses {step['losses']:.3f}, together {step['waiting_and_losses']:.3f}",
+    ]
     if args.losses:
         result["losses_s"] = compare_losses(config, args.rounds, args.steps)
         rows = [[name, f"{1000 * seconds:.0f}"] for name, seconds in result["losses_s"].items()]
-        print("\n" + harness.table(["losses", "ms"], rows))
+        parts.append(harness.table(["losses", "ms"], rows))
     if args.choices:
         result["choices"] = compare_choices(args.choices, settings, args.rounds, args.steps)
         rows = [[name, f"{speed:.2f}"] for name, speed in result["choices"].items()]
-        print("\n" + harness.table(["choice", "times as fast as the defaults"], rows))
-    harness.write_json(args.json, result)
+        parts.append(harness.table(["choice", "times as fast as the defaults"], rows))
+    report = "\n\n".join(parts)
+    print(report)
+    harness.write_results(args.json, result, report)
 
 
 if __name__ == "__main__":
