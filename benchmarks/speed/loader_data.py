@@ -22,8 +22,7 @@ from PIL import Image
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.zip_writer import ShardWriter
-from mdlib.rooms.generate import Room, render_room
-from mdlib.rooms.prop import Prop, render_prop
+from mdlib.rooms.generate import Prop, Room, render_prop, render_room
 
 SIZE = 224
 ROOMS, PROPS = 20, 40
