@@ -232,8 +232,12 @@ def _named(config: type[Config]) -> type[Config]:
 
 def _parse_with_recipe(config: type[Config], command: str, arguments: list[str]) -> Config:
     """As `_parse`, with the settings that `--recipe NAME` names as the defaults of all other options."""
+    from mdlib.training.config import GONE
     from mdlib.training.reference_recipes import RECIPES, recipe
 
+    for argument in arguments:
+        if (option := argument.split("=")[0].removeprefix("--").replace("-", "_")) in GONE:
+            raise ValueError(GONE[option])
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chooser.add_argument("--recipe", default="mdnet")
     name = chooser.parse_known_args(arguments)[0].recipe

@@ -104,6 +104,13 @@ def test_create_from_nothing(command_line, tmp_path):
     assert "none" in sentence(done)
 
 
+@pytest.mark.parametrize("option", [["--drop-every", "0.3"], ["--drop_every=0.3"]])
+def test_an_option_that_is_gone(command_line, tmp_path, option):
+    line = sentence(command_line("train", tmp_path, *option))
+    assert "drop_every is no option any more" in line
+    assert "drop_at 0.3 0.6 0.9" in line
+
+
 def test_wrong_usage(command_line):
     assert "bake" in sentence(command_line("bake"))
     done = command_line("predict", "a.png", "b.png", "--weights", "run", "--oven", "hot")

@@ -1,25 +1,51 @@
-"""What a training run is asked to do."""
+"""What a training run is asked to do: TrainConfig, and the stages of a run, one after the other.
+
+`progress` goes from 0 to 1: the largest of steps done / steps, epochs done / epochs and time used / time.
+"""
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
-
-from mdlib.training.stages import SMALLEST_PX, Stage, parse_stages
+from typing import Any, Literal, NamedTuple
 
 DEFAULT_MINUTES = 20.0
+SMALLEST_PX = 16
 # Learning rate and weight decay where none is given.
 OPTIMIZERS = {"adamw": (2e-3, 0.01), "adam": (1e-3, 0.0), "rmsprop": (1e-3, 0.0), "sgd": (0.01, 0.0)}
 
 # What the order of samples or the shape of the state depends on; all else may change when a run goes on.
 FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
-FREE = (
-    "steps", "epochs", "minutes", "lr", "momentum", "schedule", "warmup", "drop", "drop_every", "drop_at",
-    "plateau_checks", "weight_decay", "clip", "ema", "loss", "size", "augment", "checks", "check_pairs",
-    "stop_checks", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every", "tensorboard",
-    "histograms", "workers", "device",
-    "precision", "accumulate", "channels_last", "compile", "fused", "mirror",
-)  # fmt: skip
+FOLDERS = ("data", "mix", "run")
+# Options of earlier versions, and what to write instead.
+GONE = {
+    "drop_every": "drop_every is no option any more: leave it out, or with schedule step give drop_at, where "
+    "in the run the rate drops (what drop_every 0.3 did, drop_at 0.3 0.6 0.9 does)"
+}
+STAGES_EXPECTED = (
+    "expected size:share or size:share:batch_size, then lr=NUMBER, loss=NAME or freeze=PART+PART, all with "
+    "colons between them, and commas between stages, such as 112:0.6:32,160:0.4:16:lr=0.001:freeze=encoder"
+)
+
+
+class Stage(NamedTuple):
+    """A part of the run, from progress `start` to `end`, with pictures whose shorter side is `size` px."""
+
+    index: int
+    size: int | None  # None = as stored
+    start: float
+    end: float
+    batch_size: int
+    lr: float | None = None  # None = that of the run, as for the next one
+    loss: str | None = None
+    freeze: tuple[str, ...] = ()  # parts of the network that keep their weights
+
+
+def advanced(default: Any) -> Any:
+    """A field that few people need: `--help` leaves it to `--help-all`."""
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata={"advanced": True})
+    return field(default=default, metadata={"advanced": True})
 
 
 @dataclass(frozen=True)
@@ -31,7 +57,7 @@ class TrainConfig:
     very same state, but how many steps fit into the time depends on the machine.
 
     Several processes (python -m torch.distributed.run --nproc_per_node 2 -m mdlib -- train ...) share each
-    batch and train as one would, up to rounding; see training.several. Their number may change when a run
+    batch and train as one would, up to rounding; see training.distributed. Their number may change when a run
     goes on: the batches that are left hold the same samples in the same order. With the same number it is
     repeated bit for bit too, on one machine.
     """
@@ -39,112 +65,115 @@ class TrainConfig:
     data: Path
     """Folder of the data set."""
     run: Path = Path("run")
-    """Folder of the run: checkpoints, metrics, and in the end the trained network."""
-    mix: tuple[Path, ...] = ()
-    """Folders of more data sets, mixed with it; those without depth teach the mask alone."""
+    """Folder of the run. It gets checkpoints, metrics, and in the end the trained network."""
+    mix: tuple[Path, ...] = advanced(())
+    """Folders of more data sets, mixed with it. Those without depth teach the mask alone."""
     mirror: Path | None = None
-    """Folder that gets a copy of the run while training goes on, such as one on Google Drive; a lost run
+    """Folder for a copy of the run. It is made while training goes on, such as on Google Drive; a lost run
     folder goes on from there."""
-
     model: str = "mdnet"
     """Name of the network."""
-    model_options: dict[str, int | float | bool | str] = field(default_factory=dict)
+    model_options: dict[str, int | float | bool | str] = advanced({})
     """Options of the network, each a name and a value."""
-    loss: str = "mdnet"
+    loss: str = advanced("mdnet")
     """Name of a preset of loss terms and weights."""
+    seed: int = 0
+    """Seed of everything random. First weights, order, augmentation."""
 
+    # End
     steps: int | None = None
     """End after so many optimizer steps."""
-    epochs: float | None = None
+    epochs: float | None = advanced(None)
     """End after so many passes over the training set."""
     minutes: float | None = None
-    """End after so many minutes in all, those before an interruption included; 20 where no end is given."""
+    """End after so many minutes in all. Those before an interruption count; 20 where no end is given."""
+    stop_checks: int = advanced(0)
+    """End after so many checks in a row without a better iou_disturbed. 0 = never before the end."""
 
+    # Optimizer
     batch_size: int = 16
-    """Samples per step, of all processes together: each takes its share."""
-    accumulate: int = 1
-    """Parts in which a batch, or a process's share of it, goes through the network, to take less memory; the
-    gradients are added up. The step is that of the whole batch, but for batch normalisation, which sees one
-    part of each share at a time."""
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
+    """Samples per step. Those of all processes together: each takes its share."""
+    accumulate: int = advanced(1)
+    """Parts in which a batch goes through the network, to take less memory. Each process divides its share of
+    a batch; the gradients are added up. The step is that of the whole batch, but for batch normalisation,
+    which sees one part of each share at a time."""
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = advanced("adamw")
     """Rule of the steps."""
     lr: float | None = None
-    """Highest learning rate; where it is not given 0.002 (adamw), 0.001 (adam, rmsprop), 0.01 (sgd)."""
-    momentum: float = 0.9
-    """What goes on of the step before (sgd), or of the gradient before (adamw, adam: beta1)."""
-    weight_decay: float | None = None
-    """Decay of the convolutions' weights; biases and normalisation layers have none. Where it is not given
+    """Highest learning rate. Where it is not given 0.002 (adamw), 0.001 (adam, rmsprop), 0.01 (sgd)."""
+    momentum: float = advanced(0.9)
+    """What goes on of the step before (sgd), or of the gradient (adamw, adam: beta1)."""
+    weight_decay: float | None = advanced(None)
+    """Decay of the convolutions' weights. Biases and normalisation layers have none. Where it is not given
     0.01 (adamw) or 0; the other optimizers add it to the gradient (L2)."""
-    schedule: Literal["cosine", "constant", "step", "multistep", "plateau", "onecycle"] = "cosine"
-    """How the learning rate goes on after the warm-up: down to zero along a cosine, as it is, in steps, lower
+    schedule: Literal["cosine", "constant", "step", "plateau", "onecycle"] = advanced("cosine")
+    """How the learning rate goes on after the warm-up. Down to zero along a cosine, as it is, in steps, lower
     when the checks become no better, or as a cycle with the momentum against it."""
-    warmup: float = 0.05
-    """Share of the run in which the learning rate rises, from zero (onecycle: from 1/25)."""
-    drop: float = 0.1
-    """Factor of the learning rate at each step down (step, multistep, plateau)."""
-    drop_every: float = 0.3
-    """Share of the run between two steps down (step)."""
-    drop_at: tuple[float, ...] = (0.5, 0.75)
-    """Shares of the run where the steps down are (multistep)."""
-    plateau_checks: int = 2
-    """Step down after so many checks in a row without a better iou_disturbed (plateau)."""
-    clip: float = 1.0
+    warmup: float = advanced(0.05)
+    """Share of the run in which the rate rises, from zero (onecycle: from 1/25)."""
+    drop: float = advanced(0.1)
+    """Factor of the learning rate at each step down (step, plateau)."""
+    drop_at: tuple[float, ...] = advanced((0.3, 0.6, 0.9))
+    """Shares of the run where the steps down are (step)."""
+    plateau_checks: int = advanced(2)
+    """Step down after so many checks without a better iou_disturbed (plateau)."""
+    clip: float = advanced(1.0)
     """Longest gradient; longer ones are scaled down. 0 = no limit."""
-    ema: float = 0.998
-    """Decay per step of the averaged weights, which are what is evaluated and saved. 0 = no averaging."""
+    ema: float = advanced(0.998)
+    """Decay per step of the averaged weights. These are what is evaluated and saved. 0 = no averaging."""
 
+    # Pictures
     size: int | None = None
-    """Shorter side of the training pictures in px; the data set's where it is not given."""
+    """Shorter side of the pictures in px. The data set's where it is not given."""
     stages: str = ""
-    """Sizes one after the other with their shares of the run, and batch sizes where they differ, such as
+    """Sizes one after the other. With their shares of the run, and batch sizes where they differ, such as
     "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
     "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
     frozen decoder is left out of the loss."""
     augment: float = 1.0
-    """Strength of flips, recolouring and disturbances: 1 = 3 of 4 samples disturbed, 0 = as stored."""
+    """Strength of the augmentation, 0 to 1. Flips, recolouring and disturbances: 1 = 3 of 4 samples are
+    disturbed, 0 = as stored."""
 
-    checks: int = 5
-    """How often the validation set is looked at, evenly over the run, the end included. 0 = never."""
-    check_pairs: int = 64
+    # Checks and checkpoints
+    checks: int = advanced(5)
+    """How often the validation set is looked at. Evenly over the run, the end included. 0 = never."""
+    check_pairs: int = advanced(64)
     """Pairs of the validation set that are looked at."""
-    stop_checks: int = 0
-    """End after so many checks in a row without a better iou_disturbed. 0 = never before the end."""
-    checkpoint_steps: int | None = None
+    checkpoint_steps: int | None = advanced(None)
     """Save after so many steps."""
-    checkpoint_minutes: float = 2.0
+    checkpoint_minutes: float = advanced(2.0)
     """Save after so many minutes."""
-    keep: int = 3
+    keep: int = advanced(3)
     """Checkpoints that stay: the last ones; the best one stays too."""
-    log_every: int = 20
+    log_every: int = advanced(20)
     """Steps between two rows of metrics.jsonl."""
-    tensorboard: bool | None = None
-    """Write events for TensorBoard to the run folder; where it is not given, if TensorBoard is installed."""
-    histograms: bool = False
+    tensorboard: bool | None = advanced(None)
+    """Write events for TensorBoard to the run folder. Where it is not given, if TensorBoard is installed."""
+    histograms: bool = advanced(False)
     """Show TensorBoard how weights and gradients are distributed, at each check."""
 
-    seed: int = 0
-    """Seed of everything random: first weights, order, augmentation."""
+    # Machine
     workers: int = 2
-    """Threads that decode pictures, of each process."""
+    """Threads that decode pictures. Of each process."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto takes a GPU if there is one."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Where to train. auto takes a GPU if there is one."""
+    precision: Literal["fp32", "bf16", "fp16"] = advanced("fp32")
     """Number format of the network's activations."""
-    # mdnet on a CPU (benchmarks/speed/training.py --choices contiguous fused compile): 0.94 times as fast
+    # mdnet on a CPU (benchmarks.speed.training --choices contiguous fused compile): 0.94 times as fast
     # without channels_last and 0.98 with fused at 224 px, within the noise of that machine; 0.83 with compile
     # at 112 px, after 3.5 minutes of compiling. Nothing speaks for other defaults.
-    channels_last: bool = True
+    channels_last: bool = advanced(True)
     """Keep the channels of a pixel side by side in memory."""
-    compile: bool = False
-    """Compile the network with torch.compile: slow to begin, then perhaps faster on a GPU; on a CPU mdnet
+    compile: bool = advanced(False)
+    """Compile the network with torch.compile. Slow to begin, then perhaps faster on a GPU; on a CPU mdnet
     becomes slower."""
-    fused: bool = False
+    fused: bool = advanced(False)
     """Let the optimizer do its step in one piece (not for rmsprop)."""
 
     def __post_init__(self) -> None:
         positive = (
-            "steps", "epochs", "minutes", "batch_size", "accumulate", "lr", "drop", "drop_every",
-            "plateau_checks", "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
+            "steps", "epochs", "minutes", "batch_size", "accumulate", "lr", "drop", "plateau_checks",
+            "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
         )  # fmt: skip
         for name in positive:
             value = getattr(self, name)
@@ -169,6 +198,8 @@ class TrainConfig:
         for name in ("plateau", "stop_checks"):
             if not self.checks and (self.stop_checks if name == "stop_checks" else self.schedule == name):
                 raise ValueError(f"checks is 0, but {name} waits for them: take checks above 0")
+        if self.schedule == "multistep":
+            raise ValueError("schedule multistep is now step: write step, and drop_at (which was 0.5 0.75)")
         if self.histograms and self.tensorboard is False:
             raise ValueError("histograms are shown by TensorBoard: leave out tensorboard False or histograms")
         if self.fused and self.optimizer == "rmsprop":
@@ -216,7 +247,46 @@ def check_unchanged(before: dict[str, Any], now: dict[str, Any]) -> None:
     for name, value in now.items():
         if name in before and before[name] != value:
             what = "number of training samples" if name == "samples" else name
+            free = [one.name for one in fields(TrainConfig) if one.name not in (*FIXED, *FOLDERS)]
             raise ValueError(
                 f"this run was started with {what} {before[name]!r} and cannot go on with {value!r}: go back "
-                f"to {before[name]!r} or choose another run folder (what may change: {', '.join(FREE)})"
+                f"to {before[name]!r} or choose another run folder (what may change: {', '.join(free)})"
             )
+
+
+def parse_stages(text: str, batch_size: int) -> list[Stage]:
+    """Stages from "size:share,size:share": "112:0.6,160:0.4" = 112 px for 60 % of the run, then 160 px.
+
+    After the share may follow a batch size (else it is `batch_size`), and lr=, loss= and freeze= for this
+    stage alone; see STAGES_EXPECTED. Shares are divided by their sum. Raises ValueError for any other text.
+    """
+    try:
+        stages = [_parse_stage(part, batch_size) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"stages is {text!r}; {STAGES_EXPECTED}") from None
+    numbers = [(stage["share"], stage["batch_size"], stage.get("lr", 1.0)) for stage in stages]
+    if min(stage["size"] for stage in stages) < SMALLEST_PX or not all(
+        0 < number < math.inf for three in numbers for number in three
+    ):
+        raise ValueError(
+            f"stages is {text!r}; expected sizes of {SMALLEST_PX} px or more, and shares, batch sizes and "
+            "learning rates above 0"
+        )
+    shares = [stage.pop("share") for stage in stages]
+    ends = [round(sum(shares[: i + 1]) / sum(shares), 12) for i in range(len(shares))]
+    starts = [0.0, *ends[:-1]]
+    return [Stage(i, start=starts[i], end=ends[i], **stage) for i, stage in enumerate(stages)]
+
+
+def _parse_stage(text: str, batch_size: int) -> dict:
+    size, share, *rest = text.split(":")
+    stage = {"size": int(size), "share": float(share), "batch_size": batch_size}
+    if rest and "=" not in rest[0]:
+        stage["batch_size"] = int(rest.pop(0))
+    for setting in rest:
+        name, value = setting.split("=")
+        kind = {"lr": float, "loss": str, "freeze": lambda parts: tuple(parts.split("+"))}.get(name.strip())
+        if kind is None:
+            raise ValueError(name)
+        stage[name.strip()] = kind(value.strip())
+    return stage

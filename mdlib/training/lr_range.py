@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from mdlib.training.config import TrainConfig
+from mdlib.training.config import Stage, TrainConfig
 from mdlib.training.optim import set_rates
-from mdlib.training.stages import Stage
 from mdlib.training.state import own_random_numbers
 from mdlib.training.trainer import Trainer
 

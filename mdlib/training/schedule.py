@@ -1,6 +1,6 @@
 """Learning rate and momentum as functions of how far a run is, and the one schedule that needs a memory.
 
-A function of `progress` (0 to 1, see stages) needs nothing in a checkpoint, and fits a run that ends by time
+A function of `progress` (0 to 1, see config) needs nothing in a checkpoint, and fits a run that ends by time
 as well as one that ends by steps. Each equals its namesake in torch.optim.lr_scheduler; see the tests.
 """
 
@@ -39,9 +39,9 @@ class Plateau:
 def learning_rate(config: "TrainConfig", progress: float, highest: float, plateau: Plateau) -> float:
     """The rate at `progress`: a line from 0 up to `highest` at `warmup`, then as `config.schedule` says.
 
-    constant; step: x `drop` after each `drop_every` of the run; multistep: x `drop` at each of `drop_at`;
-    plateau: x `plateau.factor`; cosine: to 0 along half a cosine (SGDR without restarts, Loshchilov and
-    Hutter 2017); onecycle: up from highest / 25 at the start, along half cosines (Smith and Topin 2018).
+    constant; step: x `drop` at each of `drop_at`; plateau: x `plateau.factor`; cosine: to 0 along half a
+    cosine (SGDR without restarts, Loshchilov and Hutter 2017); onecycle: up from highest / 25 at the start,
+    along half cosines (Smith and Topin 2018).
     """
     kind, warmup = config.schedule, config.warmup
     if kind == "onecycle":
@@ -53,8 +53,6 @@ def learning_rate(config: "TrainConfig", progress: float, highest: float, platea
     if kind == "cosine":
         return half_cosine(highest, 0.0, (progress - warmup) / (1 - warmup))
     if kind == "step":
-        return highest * config.drop ** math.floor(progress / config.drop_every + JUST_REACHED)
-    if kind == "multistep":
         return highest * config.drop ** sum(progress >= at - JUST_REACHED for at in config.drop_at)
     return highest * (plateau.factor if kind == "plateau" else 1.0)
 

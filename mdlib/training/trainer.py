@@ -20,7 +20,7 @@ from mdlib.modeling.registry import WEIGHTS_NAME, save_model
 from mdlib.signals import StopRequest
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
 from mdlib.training.checkpoint import Checkpoint, Checkpoints
-from mdlib.training.config import TrainConfig, check_unchanged
+from mdlib.training.config import Stage, TrainConfig, check_unchanged
 from mdlib.training.distributed import Team
 from mdlib.training.file_image import file_image
 from mdlib.training.lock import RunLock
@@ -33,7 +33,6 @@ from mdlib.training.run_folder import Records
 from mdlib.training.sample_sheet import Shown
 from mdlib.training.saver import Saver, Snapshot
 from mdlib.training.schedule import learning_rate, momentum
-from mdlib.training.stages import Stage
 from mdlib.training.state import Position, TrainState, own_random_numbers
 from mdlib.training.tensorboard_log import open_board
 
@@ -50,7 +49,7 @@ class Fitted(NamedTuple):
 class Trainer:
     """Trains `model`, such as `run.new_model(config)` makes, as `config` says.
 
-    `make_loaders(stage)` gives (train_loader, validation_loader) for a stages.Stage, in its `size` and
+    `make_loaders(stage)` gives (train_loader, validation_loader) for a config.Stage, in its `size` and
     `batch_size`. A loader has `len`, `dataset`, `set_epoch(epoch, start)`, iteration over batches and
     `to_float(batch, device)`; see loading.loader. Where its pictures are larger, they are made smaller here
     (augment.resize). The validation loader should shuffle: only its first samples are looked at, always in

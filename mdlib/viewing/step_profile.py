@@ -30,8 +30,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from mdlib.run import new_model, open_feed
-from mdlib.training.config import TrainConfig
-from mdlib.training.stages import Stage
+from mdlib.training.config import Stage, TrainConfig
 from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.figures import BLUE, INK, ORANGE

@@ -1,10 +1,10 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from mdlib.training.config import FIXED, FREE, TrainConfig, check_unchanged
-from mdlib.training.stages import Stage
+from mdlib.training.config import FIXED, FOLDERS, Stage, TrainConfig, check_unchanged, parse_stages
 
 DATA = Path("data")
 
@@ -45,6 +45,7 @@ def test_without_stages_there_is_one():
         ({"accumulate": 0}, "accumulate is 0; expected more than 0"),
         ({"momentum": 1.0}, "momentum is 1.0; expected 0 to below 1"),
         ({"drop_at": (0.5, 1.5)}, "drop_at is .* expected shares of the run between 0 and 1"),
+        ({"schedule": "multistep"}, "multistep is now step: write step, and drop_at"),
         ({"schedule": "plateau", "checks": 0}, "checks is 0, but plateau waits for them"),
         ({"stop_checks": 3, "checks": 0}, "checks is 0, but stop_checks waits for them"),
         ({"optimizer": "rmsprop", "fused": True}, "rmsprop has no fused form"),
@@ -56,9 +57,11 @@ def test_settings_that_make_no_sense(setting, message):
 
 
 def test_every_setting_is_fixed_or_free_or_a_folder():
-    names = set(TrainConfig.__dataclass_fields__)
-    assert set(FIXED) | set(FREE) | {"data", "mix", "run"} == names
-    assert not set(FIXED) & set(FREE)
+    before = TrainConfig(DATA).fixed(samples=100)
+    with pytest.raises(ValueError, match="seed 0 and cannot go on with 1") as error:
+        check_unchanged(before, TrainConfig(DATA, seed=1).fixed(samples=100))
+    free = re.search(r"what may change: (.*)\)", str(error.value))[1].split(", ")
+    assert sorted([*FIXED, *FOLDERS, *free]) == sorted(TrainConfig.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +92,37 @@ def test_a_change_names_both_values():
         check_unchanged(before, TrainConfig(DATA).fixed(samples=90))
     with pytest.raises(ValueError, match="model_options {} and cannot go on with {'width': 2}"):
         check_unchanged(before, TrainConfig(DATA, model_options={"width": 2}).fixed(samples=100))
+
+
+def test_stages_share_the_run():
+    assert parse_stages("112:0.6,160:0.4", 16) == [Stage(0, 112, 0.0, 0.6, 16), Stage(1, 160, 0.6, 1.0, 16)]
+
+
+def test_shares_are_divided_by_their_sum():
+    stages = parse_stages("80:1,112:1,160:2", 16)
+    assert [stage.end for stage in stages] == [0.25, 0.5, 1.0]
+    assert [stage.start for stage in stages] == [0.0, 0.25, 0.5]
+    assert parse_stages("80:1,80:1,80:1,80:3,80:4", 1)[2].end == 0.3
+
+
+def test_a_stage_may_have_its_own_settings():
+    first, second = parse_stages("112:1:32:freeze=mask_decoder, 160:1:lr=1e-3:freeze=a+b:loss=BCE + L1", 16)
+    assert first == Stage(0, 112, 0.0, 0.5, 32, freeze=("mask_decoder",))
+    assert second == Stage(1, 160, 0.5, 1.0, 16, lr=1e-3, loss="BCE + L1", freeze=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["112", "112:x", "a:1", "112:0.5,", "112:1:x", "1.5:1", "112:1:speed=2", "112:1:lr=fast", "112:1:2:3"],
+)
+def test_other_texts_are_errors(text):
+    with pytest.raises(ValueError, match="expected size:share or size:share:batch_size"):
+        parse_stages(text, 16)
+
+
+@pytest.mark.parametrize(
+    "text", ["8:1", "112:0", "112:-1,160:2", "112:nan", "112:inf", "112:1:0", "112:1:lr=0", "112:1:lr=nan"]
+)
+def test_other_numbers_are_errors(text):
+    with pytest.raises(ValueError, match="expected sizes of 16 px or more, and shares"):
+        parse_stages(text, 16)

@@ -8,7 +8,7 @@ from mdlib.loading.dataset import open_dataset
 from mdlib.loading.loader import make_loader
 from mdlib.loading.mixture import Mixture
 from mdlib.training.checkpoint import Checkpoints, read
-from mdlib.training.stages import Stage
+from mdlib.training.config import Stage
 
 STAGES = "16:0.5:6,24:0.5:3:freeze=encoder:lr=0.002"  # 6 steps each of the 12
 
@@ -40,7 +40,7 @@ def last(run) -> dict[str, torch.Tensor]:
         ("adamw", "cosine"),
         ("adamw", "onecycle"),
         ("adam", "step"),
-        ("rmsprop", "multistep"),
+        ("rmsprop", "step"),
         ("rmsprop", "plateau"),
         ("sgd", "onecycle"),
         ("sgd", "plateau"),
@@ -53,7 +53,7 @@ def test_a_stopped_run_ends_like_one_that_was_not(
     settings = {
         "optimizer": optimizer,
         "schedule": schedule,
-        "drop_every": 0.2,
+        "drop_at": (0.2, 0.4, 0.6, 0.8),
         "plateau_checks": 1,
         "drop": 0.5,
     }

@@ -144,8 +144,8 @@ def test_three_kills(train_script, tiny_dataset, tmp_path, whole, same_end, same
 def test_a_signal_to_the_whole_group_stops_and_goes_on(
     train_script, tiny_dataset, tmp_path, reference, reference_settings, same_end, number
 ):
-    """As Ctrl-C in a terminal does, or a batch system: the processes that decode get the signal, too."""
-    stopped = Run(train_script, tiny_dataset, tmp_path / "stopped", {**reference_settings, "processes": 2})
+    """As Ctrl-C in a terminal does, or a batch system."""
+    stopped = Run(train_script, tiny_dataset, tmp_path / "stopped", reference_settings)
     stopped.start()
     stopped.wait_for("step", 0)
     os.killpg(stopped.process.pid, number)
@@ -158,8 +158,7 @@ def test_a_signal_to_the_whole_group_stops_and_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoding", [{"workers": 2}, {"processes": 2}])
-def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, same_pictures, decoding):
-    killed = Run(train_script, tiny_dataset, tmp_path / "killed", {**LONG, **decoding})
+def test_thirty_kills(train_script, tiny_dataset, tmp_path, whole, same_end, same_pictures):
+    killed = Run(train_script, tiny_dataset, tmp_path / "killed", LONG)
     moments = random.Random(1).sample(MOMENTS * 5, 30)
     kill_and_compare(killed, whole(**LONG), same_end, same_pictures, moments, seed=1)

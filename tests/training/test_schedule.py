@@ -65,9 +65,7 @@ def ours(**settings) -> tuple[list[float], list[float]]:
         (0.29, "step", 2.0),
         (0.3, "step", 0.2),
         (0.9, "step", 0.002),
-        (0.49, "multistep", 2.0),
-        (0.5, "multistep", 0.2),
-        (0.75, "multistep", 0.02),
+        (0.61, "step", 0.02),
         (0.5, "plateau", 2.0),
         (0.0, "onecycle", 2 / 25),
         (0.05, "onecycle", (2 + 2 / 25) / 2),
@@ -108,12 +106,12 @@ def test_cosine_with_warm_up_is_torchs():
 
 def test_step_is_torchs():
     expected, _ = torchs(lambda o: lr_scheduler.StepLR(o, 30, 0.1))
-    assert ours(schedule="step", warmup=0.0, drop_every=0.3)[0] == pytest.approx(expected, rel=1e-12)
+    assert ours(schedule="step", warmup=0.0, drop_at=(0.3, 0.6, 0.9))[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_multistep_is_torchs():
+def test_steps_of_unlike_length_are_torchs_multistep():
     expected, _ = torchs(lambda o: lr_scheduler.MultiStepLR(o, [29, 58, 77], 0.5))
-    settings = {"schedule": "multistep", "warmup": 0.0, "drop": 0.5, "drop_at": (0.29, 0.58, 0.77)}
+    settings = {"schedule": "step", "warmup": 0.0, "drop": 0.5, "drop_at": (0.29, 0.58, 0.77)}
     assert ours(**settings)[0] == pytest.approx(expected, rel=1e-12)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model, load_model
 from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
-from mdlib.training.stages import Stage
+from mdlib.training.config import Stage
 
 
 def steps_saved(run) -> list[int]:

@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mdlib.loading.dataset import open_dataset
-from mdlib.loading.loader import make_loader
 from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu
-from mdlib.run import new_model
+from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Fitted, Trainer
 
@@ -74,15 +72,12 @@ def note(trace: Path, what: str):
     return before
 
 
-def loaders_for(config: TrainConfig, processes: int = 0, trace: Path | None = None):
-    """make_loaders of a Trainer, as the command line has it, or with processes that decode."""
-    sets = open_dataset(config.data).split(config.seed)
-    common = {"shuffle": True, "seed": config.seed, "threads": config.workers, "workers": processes}
+def loaders_for(config: TrainConfig, trace: Path | None = None):
+    """make_loaders of a Trainer, as the command line has it; they note what they give in `trace`."""
+    feed = open_feed(config)
 
     def make_loaders(stage):
-        own = {**common, "batch_size": stage.batch_size, "size": stage.size}
-        train = make_loader(sets["train"], drop_last=True, **own)
-        check = make_loader(sets["new_both"], **own)
+        train, check = feed(stage)
         if trace is None:
             return train, check
         watched = ((train, f"stage {stage.index}"), (check, "check"))
@@ -91,10 +86,10 @@ def loaders_for(config: TrainConfig, processes: int = 0, trace: Path | None = No
     return make_loaders
 
 
-def fit(data: Path, run: Path, make_loaders=None, model=None, processes=0, trace=None, **settings) -> Fitted:
+def fit(data: Path, run: Path, make_loaders=None, model=None, trace=None, **settings) -> Fitted:
     """Train at 32 px in batches of 4, unless `settings` say otherwise."""
     config = TrainConfig(data=data, run=run, **{**SMALL, **settings})
-    make_loaders = make_loaders or loaders_for(config, processes, trace)
+    make_loaders = make_loaders or loaders_for(config, trace)
     return Trainer(config, model or new_model(config), make_loaders).fit()
 
 
