@@ -57,7 +57,7 @@ def _fetch(arguments: list[str]) -> None:
 
 def _info(arguments: list[str]) -> None:
     config = _parse(InfoConfig, "info", arguments)
-    from mdlib.creation.writing.card import info
+    from mdlib.creation.info import info
 
     print(info(config.data, check=config.check))
 

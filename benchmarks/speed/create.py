@@ -31,11 +31,11 @@ import psutil
 from PIL import Image
 
 from benchmarks.harness import machine, table, write_results
-from mdlib.creation.composing.sample import composed, scene_of
+from mdlib.creation.composing.sample import backdrops_of, composed
 from mdlib.creation.create import CreateConfig, create
-from mdlib.creation.sources.stored import KeptSources
+from mdlib.creation.sources.stored import StoredSources
 from mdlib.creation.workers import executor_of
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.files import sha256_of
 from mdlib.loading import codec
 from mdlib.loading.format import DATASET_FILE
@@ -163,16 +163,16 @@ def _encode_only(executor: Executor, workers: int, folder: Path) -> float:
 
 
 def _encode(folder: str, seconds: float) -> float:
-    workshop = Workshop(Path(folder))
-    placements = workshop.placements(0)
+    composer = Composer(Path(folder))
+    placements = composer.placements(0)
     some = placements[np.unique(np.linspace(0, len(placements) - 1, 64).astype(int))]
-    scene = scene_of(workshop.sources.background(0), workshop.recipe)
-    batch, _ = composed(workshop.recipe, workshop.sprites, scene.expand(len(some)), some)
+    scene = backdrops_of(composer.sources.background(0), composer.recipe)
+    batch, _ = composed(composer.recipe, composer.sprites, scene.expand(len(some)), some)
     imgs = {"fg_bg": batch["fg_bg"].permute(0, 2, 3, 1).numpy(), "mask": batch["mask"][:, 0].numpy()}
     if "depth" in batch:
         imgs["depth"] = batch["depth"][:, 0].numpy()
-    png = {"mask", "depth"} if workshop.recipe["encoding"] == "exact" else {"mask"}
-    quality = workshop.recipe["jpeg_quality"]
+    png = {"mask", "depth"} if composer.recipe["encoding"] == "exact" else {"mask"}
+    quality = composer.recipe["jpeg_quality"]
     rounds, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         for k in range(len(some)):
@@ -216,7 +216,7 @@ def _plain_files(
     config: Config, data: Path, folder: Path
 ) -> tuple[list[Path], list[Path], list[Path] | None]:
     """The files to open: those given, or what was drawn, saved as files."""
-    sources = KeptSources(data)
+    sources = StoredSources(data)
     backgrounds = sorted((folder / "bg").iterdir()) if config.bg else []
     cutouts = sorted(config.fg.iterdir()) if config.fg else []
     for i in range(0 if backgrounds else len(sources.backgrounds)):

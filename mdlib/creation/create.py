@@ -63,7 +63,7 @@ def _make(config: CreateConfig, out: Path, crew: Crew) -> dict:
     if not (out / stored.NAME).exists():
         _keep_sources(config, out, teacher, crew)
         give_back_memory()
-    sources = stored.KeptSources(out)
+    sources = stored.StoredSources(out)
     if sources.comment != recipe.comment(out):
         raise ValueError(
             f"{out / stored.NAME} belongs to another recipe: delete {out} or give another folder"

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mdlib.creation.composing.sample import Scene, joined, scene_of
+from mdlib.creation.composing.sample import Backdrops, backdrops_of, stacked
 from mdlib.creation.composing.sprite import Sprite
 from mdlib.creation.items import Placements
 from mdlib.creation.sources import stored
 from mdlib.creation.workers import on_one_core
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.format import (
@@ -87,8 +87,8 @@ class LiveStore(BaseStore):
 
     def __post_init__(self):
         super().__post_init__()
-        self._workshop: Workshop | None = None
-        self._ready: dict[torch.device, tuple[list[Sprite], Scene]] = {}
+        self._composer: Composer | None = None
+        self._ready: dict[torch.device, tuple[list[Sprite], Backdrops]] = {}
 
     def tensors(
         self, rows: np.ndarray, reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
@@ -105,30 +105,30 @@ class LiveStore(BaseStore):
         return super().to_device(rest, device) | made
 
     def _composed(self, rows: np.ndarray, device: torch.device, reduce: int) -> dict[str, torch.Tensor]:
-        sprites, scene = self._sources_on(device)
+        sprites, backdrops = self._sources_on(device)
         counts = self.first[rows + 1] - self.first[rows]
         starts = np.cumsum(counts) - counts
         picked = np.repeat(self.first[rows] - starts, counts) + np.arange(counts.sum())
         # Numbered anew: a batch has its own order, and may hold a sample twice.
         placements = replace(self.objects[picked], sample=np.repeat(np.arange(len(rows)), counts))
-        scene = scene.pick(torch.from_numpy(self.bg[rows]))
-        batch, _ = self._workshop.composed(scene, placements, sprites)
+        backdrops = backdrops.pick(torch.from_numpy(self.bg[rows]))
+        batch, _ = self._composer.composed(backdrops, placements, sprites)
         return {kind: codec.shrink(pictures, reduce) for kind, pictures in batch.items()}
 
     def _read_backgrounds(self) -> torch.Tensor:
         return self._sources_on(torch.device("cpu"))[1].bg
 
-    def _sources_on(self, device: torch.device) -> tuple[list[Sprite], Scene]:
+    def _sources_on(self, device: torch.device) -> tuple[list[Sprite], Backdrops]:
         """Sprites and backgrounds on `device`, read once per process."""
         with self._lock:
-            if self._workshop is None:
-                workshop = on_one_core(Workshop, self.path)  # as where samples are stored
-                sources, numbers = workshop.sources, range(len(workshop.sources.backgrounds))
-                scenes = (scene_of(sources.background(i), workshop.recipe) for i in numbers)
-                scene = joined(scenes, len(numbers))
-                self._ready[torch.device("cpu")] = workshop.sprites, scene
-                self._workshop = workshop
+            if self._composer is None:
+                composer = on_one_core(Composer, self.path)  # as where samples are stored
+                sources, numbers = composer.sources, range(len(composer.sources.backgrounds))
+                parts = (backdrops_of(sources.background(i), composer.recipe) for i in numbers)
+                backdrops = stacked(parts, len(numbers))
+                self._ready[torch.device("cpu")] = composer.sprites, backdrops
+                self._composer = composer
             if device not in self._ready:
-                sprites, scene = self._ready[torch.device("cpu")]
-                self._ready[device] = [sprite.to(device) for sprite in sprites], scene.to(device)
+                sprites, backdrops = self._ready[torch.device("cpu")]
+                self._ready[device] = [sprite.to(device) for sprite in sprites], backdrops.to(device)
             return self._ready[device]

@@ -23,7 +23,7 @@ class Placed(NamedTuple):
     height_px: int
 
 
-class Stage:
+class Placer:
     """A background and a cut-out made ready, so that placing costs milliseconds."""
 
     def __init__(self, background: Background, cutout: Cutout):

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 from mdlib.files import sha256_of, write_json
-from mdlib.loading.format import DATASET_FILE
 
 NAME = "recipe.json"
 _MAX_LISTED = 5
@@ -31,7 +30,7 @@ def begin(folder: Path, recipe: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     if not path.exists():
-        others = sorted(p.name for p in folder.glob("*.zip")) + [p.name for p in folder.glob(DATASET_FILE)]
+        others = sorted(p.name for p in folder.glob("*.zip")) + [p.name for p in folder.glob("dataset.json")]
         if others:
             raise ValueError(
                 f"{folder} holds {', '.join(others[:_MAX_LISTED])} but no {NAME}: it was not made by this "

@@ -6,6 +6,7 @@ or not there, so the same call goes on where an interrupted one stopped, with th
 
 import errno
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from mdlib.creation import recipe
+from mdlib.creation.live import open_stored_or_live
 from mdlib.creation.workers import cluster_executor, executor_of, run_all
 from mdlib.creation.writing import card, manifest
 from mdlib.creation.writing.manifest import readable
-from mdlib.files import remove_stale, write_json
+from mdlib.files import remove_stale, sha256_of, write_json
 from mdlib.loading.format import DATASET_FILE
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -85,7 +87,7 @@ def make_by_recipe(
                     (folder / card.NAME).unlink(missing_ok=True)  # of the recipe alone, if that came first
         finally:
             remove_stale(folder)
-        card.write_if_missing(folder)  # when the workers are gone, with their memory
+        write_card_if_missing(folder)  # when the workers are gone, with their memory
     return folder
 
 
@@ -96,7 +98,8 @@ def _crew(
     if executor is not None:
         yield Crew(executor, _NO_LIMIT, progress)
     elif dask is not None:
-        with cluster_executor(dask, folder, recipe.comment(folder)) as own:
+        path = folder / recipe.NAME
+        with cluster_executor(dask, path, sha256_of(path)) as own:
             yield Crew(own, _NO_LIMIT, progress)
     else:
         with executor_of(workers) as own:
@@ -123,3 +126,13 @@ def _stops_explained(folder: Path) -> Iterator[None]:
             f"{manifest.progress(folder)}, and nothing is half-written. "
             f"Make room there, then run the same command again to go on."
         ) from error
+
+
+def write_card_if_missing(folder: Path) -> None:
+    """Write the card of a finished data set; what goes wrong is a warning: the data is whole without it."""
+    if (folder / card.NAME).exists():
+        return
+    try:
+        card.write(open_stored_or_live(folder))
+    except Exception as error:  # whatever it is, hours of work must not end in an error for a picture's sake
+        warnings.warn(f"{folder} is whole, but its card could not be made: {error!r}", stacklevel=2)

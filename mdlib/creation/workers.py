@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from mdlib import __version__
-from mdlib.creation import recipe
+from mdlib.files import sha256_of
 from mdlib.signals import end_with_parent, held_back
 
 _CONNECT_S = 5  # to wait for a Dask scheduler
@@ -81,12 +81,12 @@ def _start(pool: ProcessPoolExecutor, workers: int, begin: Event) -> None:
 
 
 @contextmanager
-def cluster_executor(address: str, folder: Path, comment: bytes) -> Iterator[Executor]:
+def cluster_executor(address: str, file: Path, sha256: str) -> Iterator[Executor]:
     """An executor whose tasks run on the Dask cluster with the scheduler at `address`.
 
     A task whose worker dies is given to another one. Raises ImportError where Dask is not installed,
     ConnectionError where no scheduler answers or the cluster is lost on the way, RuntimeError where it has no
-    workers, or they run another mdlib or do not see `folder` with the recipe of `comment` in it.
+    workers, or they run another mdlib or do not see the `file` with this checksum.
     """
     try:
         from distributed import Client
@@ -105,7 +105,7 @@ def cluster_executor(address: str, folder: Path, comment: bytes) -> Iterator[Exe
         ) from None
     with client:
         try:
-            _check_workers(client, address, str(folder.absolute()), comment)
+            _check_workers(client, address, file.absolute(), sha256)
             yield client.get_executor()
         except (KilledWorker, CommClosedError, CancelledError) as error:
             raise ConnectionError(
@@ -114,15 +114,15 @@ def cluster_executor(address: str, folder: Path, comment: bytes) -> Iterator[Exe
             ) from None
 
 
-def _check_workers(client: Any, address: str, folder: str, comment: bytes) -> None:
+def _check_workers(client: Any, address: str, file: Path, sha256: str) -> None:
     """See that there are workers, and that all of them have the same folder and the same code."""
-    seen = client.run(_seen_by_worker, folder, on_error="return")
+    seen = client.run(_seen_by_worker, file, on_error="return")
     if not seen:
         raise RuntimeError(f"the Dask scheduler at {address} has no workers: start some with `dask worker`")
     wrong = [
-        f"{worker} does not see the folder {folder} with mdlib {__version__} (but {found})"
+        f"{worker} does not see the folder {file.parent} with mdlib {__version__} (but {found})"
         for worker, found in seen.items()
-        if found != (__version__, comment)  # an exception where mdlib or what it needs is missing
+        if found != (__version__, sha256)  # an exception where mdlib or what it needs is missing
     ]
     if wrong:
         raise RuntimeError(
@@ -131,9 +131,9 @@ def _check_workers(client: Any, address: str, folder: str, comment: bytes) -> No
         )
 
 
-def _seen_by_worker(folder: str) -> tuple[str, bytes]:
-    """Version of mdlib and checksum of the recipe in `folder`, as this process finds them."""
-    return __version__, recipe.comment(Path(folder))
+def _seen_by_worker(file: Path) -> tuple[str, str]:
+    """Version of mdlib and checksum of the file, as this process finds them."""
+    return __version__, sha256_of(file)
 
 
 def on_one_core(function: Callable, *arguments: object) -> object:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from mdlib.creation.items import Background, Cutout
-from mdlib.creation.place_by_hand import Stage
+from mdlib.creation.place_by_hand import Placer
 from mdlib.creation.sources.pictures import prop_cutout, room_background
 
 SIZE = (64, 80)
 
 
 @pytest.fixture(scope="module")
-def stage() -> Stage:
-    return Stage(room_background(0, SIZE, 0), prop_cutout(1, 0))
+def stage() -> Placer:
+    return Placer(room_background(0, SIZE, 0), prop_cutout(1, 0))
 
 
 def box(value: int = 255) -> Cutout:
@@ -20,7 +20,7 @@ def box(value: int = 255) -> Cutout:
 
 
 def test_where_it_stands_without_depth():
-    plain = Stage(Background("wall", np.zeros((*SIZE, 3), np.uint8)), box())
+    plain = Placer(Background("wall", np.zeros((*SIZE, 3), np.uint8)), box())
     placed = plain.place(0.5, 0.75, scale=0.5)
     rows, columns = np.nonzero(placed.mask > 0.5)
     assert (rows.min(), rows.max()) == (16, 47)  # 32 px high, the lowest row at 3/4 of 64
@@ -48,7 +48,7 @@ def test_mirrored_and_moved(stage):
     assert centre[1] - centre[0] == pytest.approx(0.4 * SIZE[1], abs=4)
     cut = np.zeros((20, 10, 4), np.uint8)
     cut[:, :5] = 255
-    half = Stage(Background("wall", np.zeros((*SIZE, 3), np.uint8)), Cutout("half", cut))
+    half = Placer(Background("wall", np.zeros((*SIZE, 3), np.uint8)), Cutout("half", cut))
     one, other = (half.place(0.5, 0.75, 0.5, flip=flip).mask for flip in (False, True))
     assert one.sum() == pytest.approx(other.sum())
 

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.info import info
+from mdlib.creation.resumable import write_card_if_missing
 from mdlib.creation.writing import card
-from mdlib.creation.writing.card import info, quantiles
+from mdlib.creation.writing.card import quantiles
 from mdlib.loading.codec import closeness_to_z, depth_to_closeness
 from mdlib.loading.dataset import open_dataset
 
@@ -111,17 +113,17 @@ def test_a_card_that_fails_is_only_a_warning(copy):
     (copy / card.SAMPLES).unlink()
     (copy / card.SAMPLES).mkdir()  # cannot be replaced by a file
     with pytest.warns(UserWarning, match="is whole, but its card could not be made"):
-        card.write_if_missing(copy)
+        write_card_if_missing(copy)
     assert not (copy / card.NAME).exists() and "all checksums agree" in info(copy, check=True)
     (copy / card.SAMPLES).rmdir()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        card.write_if_missing(copy)
+        write_card_if_missing(copy)
     assert (copy / card.NAME).exists()
 
 
 def test_areas_places_and_depth_are_those_of_the_files(tiny_dataset):
-    facts, data = card.collect(tiny_dataset), open_dataset(tiny_dataset)
+    facts, data = card.collect(open_dataset(tiny_dataset)), open_dataset(tiny_dataset)
     batch = data.batch(np.arange(len(data)))
     masks = batch["mask"][:, 0].numpy().astype(np.float64) / 255
     steps = np.floor(masks.mean((1, 2)) * 1000 + 1e-9).astype(int)

@@ -18,6 +18,7 @@ from PIL import Image
 from mdlib.creation import recipe
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.workers import cluster_executor
+from mdlib.files import sha256_of
 
 distributed = pytest.importorskip("distributed", reason='needs Dask: pip install "mdlib[dask]"')
 
@@ -145,19 +146,18 @@ def test_workers_that_do_not_see_the_folder_are_named(cluster, tmp_path):
     for folder in (tmp_path / "nothing", tmp_path / "other"):
         with (
             pytest.raises(RuntimeError, match=sentence),
-            cluster_executor(cluster.scheduler_address, folder, b"our recipe"),
+            cluster_executor(cluster.scheduler_address, folder / recipe.NAME, "that of our recipe"),
         ):
             pass
 
 
 def test_a_lost_scheduler_is_said(tmp_path):
     recipe.begin(tmp_path / "set", {"seed": 1})
+    path = tmp_path / "set" / recipe.NAME
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
     with (
         pytest.raises(ConnectionError, match="was lost.*run the same command again"),
-        cluster_executor(
-            cluster.scheduler_address, tmp_path / "set", recipe.comment(tmp_path / "set")
-        ) as pool,
+        cluster_executor(cluster.scheduler_address, path, sha256_of(path)) as pool,
     ):
         waiting = pool.submit(time.sleep, 60)
         cluster.close()

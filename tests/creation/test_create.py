@@ -22,7 +22,7 @@ from PIL import Image
 from mdlib.creation.create import CreateConfig, check_space, create
 from mdlib.creation.live import live_dataset
 from mdlib.creation.workers import executor_of, run_all
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.creation.writing.statistics import Statistics, combine
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
@@ -103,11 +103,11 @@ def test_dataset_json_says_what_it_is(small):
 
 def test_reads_back_what_was_composed(small):
     """The stored pictures are the composed ones up to the JPEG, masks exactly, in the order of the table."""
-    data, workshop = open_dataset(small), Workshop(small)
+    data, composer = open_dataset(small), Composer(small)
     assert len(data) == 72
     for number in (0, 3):
-        placements = workshop.placements(number)
-        members = dict(workshop.members(number))
+        placements = composer.placements(number)
+        members = dict(composer.members(number))
         for row, sample in enumerate(placements.sample.tolist()):
             stored = data[sample]
             assert (stored["mask"][0].numpy() == codec.decode(members[f"mask/{sample:06d}.png"])).all()
@@ -126,8 +126,8 @@ def test_statistics_agree_with_numpy_in_double_precision(small):
     masks = np.stack([s["mask"].numpy() for s in open_dataset(small)]).astype(np.float64) / 255
     np.testing.assert_allclose(statistics["mask"]["mean"], masks.mean(), rtol=1e-12)
     np.testing.assert_allclose(statistics["mask"]["std"], masks.std(), rtol=1e-9)
-    workshop = Workshop(small)
-    rgb = np.stack([workshop.sources.background(i).rgb for i in range(4)]).astype(np.float64) / 255
+    composer = Composer(small)
+    rgb = np.stack([composer.sources.background(i).rgb for i in range(4)]).astype(np.float64) / 255
     np.testing.assert_allclose(statistics["bg"]["mean"], rgb.mean((0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(statistics["bg"]["std"], rgb.std((0, 1, 2)), rtol=1e-9)
     near = (
@@ -391,12 +391,12 @@ def test_rooms_have_metric_depth(encoding, tmp_path):
     out = quiet(
         tmp_path / "set", rooms=2, props=3, placements=2, size=64, workers=1, encoding=encoding
     )  # fmt: skip
-    data, workshop = open_dataset(out), Workshop(out)
+    data, composer = open_dataset(out), Composer(out)
     assert data.depth_kind == "metric" and len(data) == 24
     table = data.placements
     assert (table["z_m"] >= 1).all()
     for i in range(len(data)):
-        sample, room = data[i], workshop.sources.background(int(data.bg[i]))
+        sample, room = data[i], composer.sources.background(int(data.bg[i]))
         mask, stored = sample["mask"][0].numpy(), sample["depth"][0].numpy()
         free = mask < 128
         if encoding == "exact":

@@ -16,10 +16,10 @@ import torch
 from torch.utils.data import DataLoader
 
 import mdlib
-from mdlib.creation.composing.sample import composed, scene_of
+from mdlib.creation.composing.sample import backdrops_of, composed
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.live import is_recipe_only, live_dataset
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.evaluation.baselines import Subtraction
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading import codec
@@ -53,12 +53,12 @@ def few_office(office, tmp_path_factory) -> dict:
 
 def before_encoding(folder: Path) -> dict[str, np.ndarray]:
     """All samples as creation composes them, background after background."""
-    workshop, parts = Workshop(folder), []
-    for number in range(len(workshop.sources.backgrounds)):
-        placements = workshop.placements(number)
-        scene = scene_of(workshop.sources.background(number), workshop.recipe)
+    composer, parts = Composer(folder), []
+    for number in range(len(composer.sources.backgrounds)):
+        placements = composer.placements(number)
+        scene = backdrops_of(composer.sources.background(number), composer.recipe)
         samples = len(np.unique(placements.sample))
-        made, _ = composed(workshop.recipe, workshop.sprites, scene.expand(samples), placements)
+        made, _ = composed(composer.recipe, composer.sprites, scene.expand(samples), placements)
         parts.append(made)
     return {kind: np.concatenate([part[kind].numpy() for part in parts]) for kind in parts[0]}
 
@@ -271,10 +271,10 @@ def test_killed_and_run_again_gives_the_bytes_of_an_uninterrupted_run(few_office
 
 
 def test_unknown_depth_that_fast_cannot_store_is_refused_by_name(rooms):
-    background = Workshop(rooms).sources.background(0)
+    background = Composer(rooms).sources.background(0)
     background.z[3, 4] = np.nan
     with pytest.raises(ValueError, match="room-0000 has pixels of unknown depth.*--encoding exact"):
-        scene_of(background, {"encoding": "fast", "depth": "scene"})
+        backdrops_of(background, {"encoding": "fast", "depth": "scene"})
 
 
 def test_several_objects_in_a_sample(rooms, tmp_path):

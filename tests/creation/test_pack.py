@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mdlib.creation.info import info
 from mdlib.creation.pack import PackConfig, pack
 from mdlib.creation.workers import HereExecutor
-from mdlib.creation.writing.card import info
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import open_dataset

@@ -12,7 +12,7 @@ from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing import hard_sets
 from mdlib.creation.placing.candidates import Rules
 from mdlib.creation.placing.outline import Outline
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.evaluation.protocol import evaluate
 from mdlib.loading.dataset import open_dataset
 from mdlib.modeling.registry import create_model
@@ -59,7 +59,7 @@ def masks_of(folder) -> np.ndarray:
     return data.batch(np.arange(len(data)))["mask"][:, 0].numpy()
 
 
-def areas(workshop, data, i) -> tuple[float, float]:
+def areas(composer, data, i) -> tuple[float, float]:
     """Mask area in pixels of the object of sample `i`, nothing hidden: all of it, and the part inside."""
     table, (height, width) = data.placements, data.size
     at, found = round(float(table["scale"][i]) * height), []
@@ -69,7 +69,7 @@ def areas(workshop, data, i) -> tuple[float, float]:
     ):
         columns = (0, 0, int(data.fg[i]), bool(table["flip"][i]), x, y, at / h, np.nan, 0)
         row = Placements(*(np.array([value]) for value in columns))
-        mask = compose(torch.zeros(1, 3, h, w, dtype=torch.uint8), workshop.sprites, row)["mask"]
+        mask = compose(torch.zeros(1, 3, h, w, dtype=torch.uint8), composer.sprites, row)["mask"]
         found.append(mask.sum(dtype=torch.int64).item() / 255)
     return tuple(found)
 
@@ -86,9 +86,9 @@ def test_tiny_objects_cover_less_than_one_percent_and_can_be_seen(made, which):
 @pytest.mark.parametrize("which", SOURCES)
 def test_cropped_objects_show_less_than_half_of_themselves(made, which):
     folder = made("cropped", which)
-    data, workshop, masks = open_dataset(folder), Workshop(folder), masks_of(folder)
+    data, composer, masks = open_dataset(folder), Composer(folder), masks_of(folder)
     for i, mask in enumerate(masks):
-        whole, inside = areas(workshop, data, i)
+        whole, inside = areas(composer, data, i)
         assert inside < 0.5 * whole  # by the border alone, not by furniture
         assert 0.045 * whole < mask.sum(dtype=np.int64) / 255 < 0.5 * whole
         assert (mask >= 128).sum() >= 12
@@ -97,10 +97,10 @@ def test_cropped_objects_show_less_than_half_of_themselves(made, which):
 @pytest.mark.parametrize("preset", ["tiny", "cropped"])
 def test_in_rooms_they_stand_on_the_floor_as_large_as_their_distance_makes_them(made, preset):
     folder = made(preset, "rooms")
-    data, workshop = open_dataset(folder), Workshop(folder)
+    data, composer = open_dataset(folder), Composer(folder)
     table = data.placements
     for i in range(len(data)):
-        room, outline = workshop.sources.background(int(data.bg[i])), workshop.outlines[int(data.fg[i])]
+        room, outline = composer.sources.background(int(data.bg[i])), composer.outlines[int(data.fg[i])]
         z, height = table["z_m"][i], round(float(table["scale"][i]) * 80)
         assert abs(height - room.focal_px * outline.height_m / z) < 0.6
         contact = int(table["y_px"][i]) + round(outline.foot_row * height) - 1
@@ -112,7 +112,7 @@ def test_in_rooms_they_stand_on_the_floor_as_large_as_their_distance_makes_them(
 
 @pytest.mark.parametrize("preset", ["tiny", "cropped"])
 def test_models_of_things_keep_their_proportions(made, preset):
-    standard, hard = Workshop(made("standard", "rooms")), Workshop(made(preset, "rooms"))
+    standard, hard = Composer(made("standard", "rooms")), Composer(made(preset, "rooms"))
     factors = []
     for i in range(6):
         before, after = standard.sources.cutout(i), hard.sources.cutout(i)
@@ -145,7 +145,7 @@ def test_they_can_be_evaluated_as_they_are(made, preset):
 
 def test_the_recipe_and_the_card_name_the_preset(made):
     folder = made("tiny", "photographs")
-    assert Workshop(folder).recipe["preset"] == "tiny"
+    assert Composer(folder).recipe["preset"] == "tiny"
     assert "- preset: tiny" in (folder / "card.md").read_text()
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.depth.floor import find_floor
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 from mdlib.rooms.generate import render_room
@@ -88,9 +88,9 @@ def test_rooms_as_rgb_d_keep_their_depth_and_carry_objects_on_their_floor(export
         CreateConfig(tmp_path / "set", bg=folder / "bg", bg_depth=folder / "depth", props=3, placements=2,
                      size=96, workers=1), progress=False,
     )  # fmt: skip
-    data, workshop = open_dataset(out), Workshop(out)
+    data, composer = open_dataset(out), Composer(out)
     assert data.depth_kind == "metric" and data.info["depth"]["direction"] == "larger = farther"
-    floors = [workshop.sources.background(i).floor for i in range(3)]
+    floors = [composer.sources.background(i).floor for i in range(3)]
     for i in range(len(data)):
         sample, number = data[i], int(data.bg[i])
         given = codec.z_to_mm(rooms[number].z)[:, 16:112]
@@ -113,7 +113,7 @@ def test_depth_is_resized_by_the_nearest_pixel_and_used_for_placing_alone_when_a
         CreateConfig(tmp_path / "set", bg=folder / "bg", bg_depth=folder / "depth", props=1, placements=1,
                      size=48, depth="none", workers=1), progress=False,
     )  # fmt: skip
-    background = Workshop(out).sources.background(1)
+    background = Composer(out).sources.background(1)
     there = np.unique(codec.z_to_mm(rooms[1].z))
     assert np.isin(codec.z_to_mm(background.z), [0, *there]).all()
     assert background.focal_px == pytest.approx(64 / np.tan(np.radians(30)) / 2)

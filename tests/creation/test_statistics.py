@@ -5,9 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from mdlib.creation import coverage
-from mdlib.creation.coverage import Coverage
-from mdlib.creation.writing.statistics import Statistics, combine, depth_histogram
+from mdlib.creation.writing.statistics import (
+    AREA_STEPS,
+    Coverage,
+    Statistics,
+    combine,
+    combine_coverage,
+    depth_histogram,
+)
 
 
 def divided(rng, pictures, masks, depths, parts):
@@ -48,7 +53,7 @@ def test_agree_with_numpy_in_double_precision_however_divided(dtype):
         np.testing.assert_allclose(result["depth"]["std"], np.nanstd(closeness), rtol=2e-7)
     for kind in ("fg_bg", "mask"):
         assert combine(one)[kind] == combine(several)[kind]
-    both = [coverage.combine([state["coverage"] for state in states]) for states in (one, several)]
+    both = [combine_coverage([state["coverage"] for state in states]) for states in (one, several)]
     for key in both[0]:
         np.testing.assert_array_equal(both[0][key], both[1][key])
 
@@ -60,22 +65,22 @@ def test_areas_and_places_of_masks_by_hand():
     masks[2, 0, 0] = 254  # not quite one
     counted = Coverage()
     counted.add(masks[:1]), counted.add(masks[1:])
-    result = coverage.combine([counted.state(), Coverage().state()])
+    result = combine_coverage([counted.state(), Coverage().state()])
     assert np.flatnonzero(result["areas"]).tolist() == [0, 2, 10] and result["areas"].sum() == 3
     assert result["cell"] == 2 and result["map"].shape == (5, 50) and result["size"] == (10, 100)
     np.testing.assert_allclose(result["map"][0, 0] * 3 * 4, 1 + 2 + 254 / 255 + 1)
     np.testing.assert_allclose(result["map"][1:, 0], 2 / 4 / 3)
     assert not result["map"][:, 1:].any()
-    assert coverage.combine([]) is None
+    assert combine_coverage([]) is None
 
 
 def test_many_full_masks_and_a_map_whose_last_places_are_smaller():
     counted = Coverage()
     counted.add(np.full((600, 61, 57), 255, np.uint8))
-    result = coverage.combine([counted.state()])
+    result = combine_coverage([counted.state()])
     assert result["cell"] == 2 and result["map"].shape == (31, 29)
     np.testing.assert_array_equal(result["map"], 1.0)
-    assert result["areas"][coverage.AREA_STEPS] == 600
+    assert result["areas"][AREA_STEPS] == 600
 
 
 def test_histogram_of_depth_in_metres():

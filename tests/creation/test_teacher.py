@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 from mdlib.creation.create import CreateConfig, create
 from mdlib.creation.depth import photographs, relative, teacher
-from mdlib.creation.writing.shard import Workshop
+from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
 
@@ -58,10 +58,10 @@ def by_bg(pictures, teachers, tmp_path_factory):
 
 
 def test_depth_of_backgrounds_and_objects_is_put_together(by_bg):
-    data, workshop = open_dataset(by_bg), Workshop(by_bg)
+    data, composer = open_dataset(by_bg), Composer(by_bg)
     assert data.depth_kind == "relative" and len(data) == 24
     for i in range(len(data)):
-        sample, background = data[i], workshop.sources.background(int(data.bg[i]))
+        sample, background = data[i], composer.sources.background(int(data.bg[i]))
         stored, mask = sample["depth"][0].numpy(), sample["mask"][0].numpy()
         assert stored.dtype == np.uint8
         scene = (2 - background.z) * 255
@@ -69,15 +69,15 @@ def test_depth_of_backgrounds_and_objects_is_put_together(by_bg):
         own = stored[mask >= 128].astype(float)
         assert (own >= scene[mask >= 128] - 0.6).all()  # what is seen lies in front of what it covers
         foot = np.flatnonzero((mask >= 128).any(1))[-1]
-        part = workshop.placements(int(data.bg[i]))[np.array([i % 12])]
+        part = composer.placements(int(data.bg[i]))[np.array([i % 12])]
         distance = torch.from_numpy(background.z)[None, None]
-        contact = (2 - relative.standing(part, distance, workshop.outlines).z_m[0]) * 255
+        contact = (2 - relative.standing(part, distance, composer.outlines).z_m[0]) * 255
         hidden = scene[mask >= 128] > contact - 255 * relative.RELIEF
         assert np.abs(own[~hidden] - contact).max(initial=0) <= 255 * relative.RELIEF + 1
         assert foot < 48
-    first = workshop.sources.background(0)
+    first = composer.sources.background(0)
     assert np.percentile(2 - first.z, [1, 99]) == pytest.approx([0.05, 0.95], abs=0.01)
-    assert np.abs(np.nan_to_num(workshop.sources.cutout(0).relief)).max() <= relative.RELIEF
+    assert np.abs(np.nan_to_num(composer.sources.cutout(0).relief)).max() <= relative.RELIEF
 
 
 def test_dataset_json_tells_kind_unit_direction_and_teacher(by_bg, teachers):
@@ -111,9 +111,9 @@ def test_on_composites_every_worker_asks_the_teacher(pictures, teachers, tmp_pat
     assert files(quiet(tmp_path / "two", **options, teacher_on="composite", workers=2)) == files(one)
     # On composites the network's answer to the finished picture is stored, at the scale of the background.
     data, network = open_dataset(one), teacher.Teacher(teachers("near"))
-    workshop = Workshop(one)
+    composer = Composer(one)
     for i in (0, 23):
-        scale = workshop.sources.background(int(data.bg[i])).teacher_scale
+        scale = composer.sources.background(int(data.bg[i])).teacher_scale
         values = network(data[i]["fg_bg"].permute(1, 2, 0).numpy()[None])  # after JPEG: nearly the same
         expected = 255 * np.clip(2 - relative.distance_of(values[0], scale), 0, 1)
         assert np.abs(expected - data[i]["depth"][0].numpy()).mean() < 8

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from mdlib.creation.composing.shadow import cast, lights
-from mdlib.creation.composing.sprite import ALPHA, Sprite
-from mdlib.creation.composing.srgb import to_linear, to_srgb
+from mdlib.creation.composing.sprite import Sprite
+from mdlib.creation.composing.srgb import ALPHA, to_linear, to_srgb
 from mdlib.creation.items import Placements
 
 Z_TOLERANCE_M = 0.02  # a surface this much nearer than an object's contact point hides the object

@@ -13,7 +13,7 @@ from mdlib.creation.items import Background, Placements
 from mdlib.loading import codec
 
 
-class Scene(NamedTuple):
+class Backdrops(NamedTuple):
     """Backgrounds as tensors, ready for compose.
 
     bg (B,3,H,W) uint8; z (B,1,H,W) float32 metres, nan unknown; floor (B,1,H,W) bool; depth (B,1,H,W), z as
@@ -26,23 +26,23 @@ class Scene(NamedTuple):
     depth: torch.Tensor | None
     relative: bool = False
 
-    def expand(self, count: int) -> "Scene":
+    def expand(self, count: int) -> "Backdrops":
         """The same single background `count` times, in the same memory."""
         return self._each(lambda part: part.expand(count, -1, -1, -1))
 
-    def pick(self, numbers: torch.Tensor) -> "Scene":
+    def pick(self, numbers: torch.Tensor) -> "Backdrops":
         """The backgrounds `numbers` (int64, on any device)."""
         return self._each(lambda part: part[numbers.to(part.device)])
 
-    def to(self, device: torch.device) -> "Scene":
+    def to(self, device: torch.device) -> "Backdrops":
         """The same backgrounds on `device`."""
         return self._each(lambda part: part.to(device))
 
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Scene":
-        return Scene(*(None if part is None else change(part) for part in self[:4]), self.relative)
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Backdrops":
+        return Backdrops(*(None if part is None else change(part) for part in self[:4]), self.relative)
 
 
-def scene_of(background: Background, recipe: dict) -> Scene:
+def backdrops_of(background: Background, recipe: dict) -> Backdrops:
     """One background as tensors. ValueError where it has unknown depth that the encoding cannot store."""
     known = background.z is not None and recipe["depth"] != "none"
     if recipe["encoding"] == "fast" and known and np.isnan(background.z).any():
@@ -56,39 +56,39 @@ def scene_of(background: Background, recipe: dict) -> Scene:
         for values in (background.z, background.floor)
     )
     guessed = background.teacher_scale is not None
-    return Scene(bg, z, floor, stored_depth(z, recipe["encoding"], guessed) if known else None, guessed)
+    return Backdrops(bg, z, floor, stored_depth(z, recipe["encoding"], guessed) if known else None, guessed)
 
 
-def joined(scenes: Iterable[Scene], count: int) -> Scene:
-    """All `count` scenes, of one background each, as one. Copied one after another: from an iterator,
+def stacked(parts: Iterable[Backdrops], count: int) -> Backdrops:
+    """All `count` parts, of one background each, as one. Copied one after another: from an iterator,
     thousands need no more memory than they have in the end."""
-    for i, scene in enumerate(scenes):
+    for i, backdrops in enumerate(parts):
         if i == 0:
-            whole = scene.expand(count)._each(torch.empty_like)
-        for part, one in zip(whole[:4], scene[:4], strict=True):
+            whole = backdrops.expand(count)._each(torch.empty_like)
+        for part, one in zip(whole[:4], backdrops[:4], strict=True):
             if part is not None:
                 part[i] = one[0]
     return whole
 
 
 def composed(
-    recipe: dict, sprites: Sequence[Sprite], scene: Scene, placements: Placements
+    recipe: dict, sprites: Sequence[Sprite], backdrops: Backdrops, placements: Placements
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """The samples that `placements` describe, the b-th smallest sample number on background b of `scene`.
+    """The samples that `placements` describe, the b-th smallest sample number on background b of `backdrops`.
 
-    Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 and, where the scene has depth, depth (B,1,H,W),
-    uint16 millimetres or uint8 closeness, all on the device of `scene` and `sprites`; and, apart from these,
+    Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 and, where the backdrops have depth, depth (B,1,H,W),
+    uint16 millimetres or uint8 closeness, all on the device of `backdrops` and `sprites`; and, apart from these,
     the `box` (B,4) of `compose`, outside which all of them are those of the background.
     """
     softened, shadow = recipe["feather_px"], recipe["shadow"]
-    made = compose(scene.bg, sprites, placements, scene.z, scene.floor, softened, shadow)
+    made = compose(backdrops.bg, sprites, placements, backdrops.z, backdrops.floor, softened, shadow)
     stored = {name: made[name] for name in ("fg_bg", "mask")}
-    if scene.depth is None:
+    if backdrops.depth is None:
         return stored, made["box"]
-    depth = scene.depth.clone(memory_format=torch.contiguous_format)
+    depth = backdrops.depth.clone(memory_format=torch.contiguous_format)
     for b, (top, bottom, left, right) in enumerate(made["box"].tolist()):
         inside = made["z"][b, :, top:bottom, left:right]
-        depth[b, :, top:bottom, left:right] = stored_depth(inside, recipe["encoding"], scene.relative)
+        depth[b, :, top:bottom, left:right] = stored_depth(inside, recipe["encoding"], backdrops.relative)
     return stored | {"depth": depth}, made["box"]
 
 

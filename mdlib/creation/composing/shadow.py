@@ -11,8 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mdlib.creation.composing.sprite import ALPHA
-from mdlib.creation.composing.srgb import to_linear, to_srgb
+from mdlib.creation.composing.srgb import ALPHA, to_linear, to_srgb
 from mdlib.creation.placing.counted_random import Draws, row_seeds
 
 _SHADOW = 2  # names these draws among those of a placement

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mdlib.creation.composing.srgb import to_linear
+from mdlib.creation.composing.srgb import ALPHA, to_linear
 
-ALPHA = 255.0  # of what is not transparent; the unit of a stored mask
 _SOLID, _CLEAR = 0.998, 0.05  # alpha of pixels that show the object alone (255 of 255), or hardly anything
 _CONTAMINATED = 0.7  # share of the unexplained that an old background must leave at most, to be believed
 _PER_OCTAVE = 2  # sizes of a sprite from one to the next half as large
@@ -23,7 +22,7 @@ _SMALLEST_PX = 8  # longest side of the last one
 class Sprite(NamedTuple):
     """A cut-out made ready by `make_sprite`.
 
-    sizes: the same layers ever smaller. Each is (4,h,w) float32: linear light (in levels, see `light`) times
+    sizes: the same layers ever smaller. Each is (4,h,w) float32: linear light (in levels, see `srgb`) times
     alpha / ALPHA, and alpha from 0 to ALPHA; (5,h,w) with relief in metres last. height, width: of it.
     """
 

@@ -10,6 +10,7 @@ import torch
 
 _LEVELS = 65536  # about 20 to a stored value where these lie closest
 WHITE = float(_LEVELS - 1)
+ALPHA = 255.0  # of what is not transparent; the unit of a stored mask
 
 
 def to_linear(stored: torch.Tensor) -> torch.Tensor:

@@ -43,11 +43,11 @@ def prepare(preset: str, cutouts: list[Cutout], backgrounds: Sequence[Background
     pixels. For `tiny`, things of known height become so small that they are tiny on the farther part of the
     floor of every background; for `cropped`, so large that there is something to crop.
     """
-    scenes = [b for b in backgrounds if b.z is not None and b.floor is not None and b.focal_px is not None]
-    if preset == "standard" or not scenes:
+    measured = [b for b in backgrounds if b.z is not None and b.floor is not None and b.focal_px is not None]
+    if preset == "standard" or not measured:
         return cutouts
-    side_px = math.sqrt(scenes[0].rgb.shape[0] * scenes[0].rgb.shape[1])
-    px_per_m = [scene.focal_px / _far_m(scene) for scene in scenes]
+    side_px = math.sqrt(measured[0].rgb.shape[0] * measured[0].rgb.shape[1])
+    px_per_m = [background.focal_px / _far_m(background) for background in measured]
     if preset == "tiny":
         limits = 0.0, math.sqrt(_AREA[1]) * side_px / max(px_per_m)
     else:
@@ -55,8 +55,8 @@ def prepare(preset: str, cutouts: list[Cutout], backgrounds: Sequence[Background
     return [_resized(cutout, *limits) for cutout in cutouts]
 
 
-def _far_m(scene: Background) -> float:
-    z = scene.z[scene.floor & np.isfinite(scene.z)]
+def _far_m(background: Background) -> float:
+    z = background.z[background.floor & np.isfinite(background.z)]
     return float(np.quantile(z, _FAR)) if len(z) else math.inf
 
 

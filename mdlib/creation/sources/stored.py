@@ -56,7 +56,7 @@ def described(folder: Path) -> dict:
     return {"name": NAME, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
-class KeptSources:
+class StoredSources:
     """What `write` wrote, read piece by piece."""
 
     def __init__(self, folder: Path):

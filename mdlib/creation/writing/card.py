@@ -1,24 +1,25 @@
-"""What a data set holds, in words, on the command line and as the card beside it; and whether it is whole.
+"""What a data set holds, in words and pictures: the card beside it, and its short form for the command line.
 
 `card.md` and its pictures are made from `dataset.json`, the statistics in the shards and a few samples. They
 are no part of the checksums: a card can be deleted, and comes back with the next run of the same command.
 """
 
 import json
-import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mdlib.creation import coverage, recipe
-from mdlib.creation.live import open_stored_or_live
-from mdlib.creation.writing import manifest
-from mdlib.creation.writing.statistics import depth_histogram
-from mdlib.files import sha256_of, write_whole
+from mdlib.creation import recipe
+from mdlib.creation.writing import card_figures
+from mdlib.creation.writing.manifest import readable
+from mdlib.creation.writing.statistics import AREA_STEPS, combine_coverage, depth_histogram
+from mdlib.files import write_whole
 from mdlib.loading.archive import Archive
-from mdlib.loading.dataset import SceneDataset
-from mdlib.loading.format import DATASET_FILE, STATISTICS_FILE
+from mdlib.loading.format import STATISTICS_FILE
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
 
 NAME = "card.md"
 SAMPLES, DISTRIBUTIONS = "card_samples.jpg", "card_distributions.png"
@@ -27,9 +28,9 @@ _MAX_ON_CARD = 50
 
 
 class Facts(NamedTuple):
-    """A data set summed up: `dataset.json`, `recipe.json`, `coverage.combine`, `depth_histogram`."""
+    """A data set summed up: `dataset.json`, `recipe.json`, `combine_coverage`, `depth_histogram`."""
 
-    data: SceneDataset
+    data: "SceneDataset"
     recipe: dict
     coverage: dict | None
     depth: tuple[np.ndarray, np.ndarray] | None
@@ -45,47 +46,10 @@ class Facts(NamedTuple):
         return self.data.depth_kind == "metric"
 
 
-def info(path: str | Path, check: bool = False) -> str:
-    """Counts, sizes, depth, near-duplicates and statistics of the data set in the folder `path`, as text.
-
-    Every shard must be there in its full length; with `check` every byte is read and compared with the
-    checksums. Raises FileNotFoundError or ValueError with a sentence for what is missing or damaged.
-    """
-    path = Path(path)
-    if (path / recipe.NAME).is_file() and not (path / DATASET_FILE).is_file():
-        raise FileNotFoundError(
-            f"{path} is not finished: {manifest.progress(path)}. Run the same create command again to go on."
-        )
-    facts = collect(path)
-    lines = [*_what(facts), *_duplicates(facts.content, _MAX_LISTED)]
-    lines.append(f"{'':8}mean{'':20}standard deviation")
-    lines += [f"{kind:8}{mean:24}{std}{rest}" for kind, mean, std, rest in _moments(facts.content)]
-    lines.append(f"id {facts.content['id']}")
-    if (path / NAME).is_file():
-        lines.append(f"with pictures: {path / NAME}")
-    if check:
-        content = facts.content
-        _compare(path, content["shards"] + ([content["sources"]] if "sources" in content else []))
-        lines.append("every byte read: all checksums agree")
-    return "\n".join([str(path), *(f"  {line}" for line in lines)])
-
-
-def write_if_missing(path: Path) -> None:
-    """Write the card of a finished data set; what goes wrong is a warning: the data is whole without it."""
-    if (path / NAME).exists():
-        return
-    try:
-        write(path)
-    except Exception as error:  # whatever it is, hours of work must not end in an error for a picture's sake
-        warnings.warn(f"{path} is whole, but its card could not be made: {error!r}", stacklevel=2)
-
-
-def write(path: Path) -> Path:
-    """Write `card.md` and its pictures beside the data set in `path`; the same data gives the same bytes."""
-    from mdlib.creation.writing import card_figures
-
-    facts = collect(path)
-    write_whole(path / SAMPLES, card_figures.sample_sheet(facts.data))
+def write(data: "SceneDataset") -> Path:
+    """Write `card.md` and its pictures beside a data set; the same data gives the same bytes."""
+    facts, path = collect(data), data.path
+    write_whole(path / SAMPLES, card_figures.sample_sheet(data))
     if facts.coverage is not None:
         drawn = card_figures.distributions(facts.coverage, facts.depth, facts.metric)
         write_whole(path / DISTRIBUTIONS, drawn)
@@ -93,20 +57,27 @@ def write(path: Path) -> Path:
     return path / NAME
 
 
-def collect(path: Path) -> Facts:
-    """Sum up the data set in the folder `path`; reads the small statistics of each shard, no pictures."""
-    data = open_stored_or_live(path)
+def collect(data: "SceneDataset") -> Facts:
+    """Sum up a data set; reads the small statistics of each shard, no pictures."""
     states = []
     for shard in data.info["shards"]:
-        archive = Archive(path / shard["name"])
+        archive = Archive(data.path / shard["name"])
         states.append(json.loads(archive.read(archive.find(STATISTICS_FILE))))
-    depth, made = data.info["depth"], path / recipe.NAME
+    depth = data.info["depth"]
     return Facts(
         data,
-        recipe.read(path) if made.is_file() else {},
-        coverage.combine([state.get("coverage", {}) for state in states]),
+        recipe.read(data.path) if (data.path / recipe.NAME).is_file() else {},
+        combine_coverage([state.get("coverage", {}) for state in states]),
         depth_histogram(states, depth.get("dtype", ""), depth["kind"] == "metric"),
     )
+
+
+def summary(facts: Facts) -> list[str]:
+    """The card's short form: counts, sizes, depth, near-duplicates, mean and standard deviation, id."""
+    lines = [*_what(facts), *_duplicates(facts.content, _MAX_LISTED)]
+    lines.append(f"{'':8}mean{'':20}standard deviation")
+    lines += [f"{kind:8}{mean:24}{std}{rest}" for kind, mean, std, rest in _moments(facts.content)]
+    return [*lines, f"id {facts.content['id']}"]
 
 
 def quantiles(counts: np.ndarray, edges: np.ndarray, shares: tuple[float, ...]) -> list[float]:
@@ -124,10 +95,10 @@ def _what(facts: Facts) -> list[str]:
     lines = [f"{counts['samples']:,} samples of {width} x {height} pixels (width x height)"]
     if content.get("recipe_only"):
         size += content["sources"]["bytes"]
-        lines.append(f"{manifest.readable(size)}: a recipe only, its samples are composed as they are read")
+        lines.append(f"{readable(size)}: a recipe only, its samples are composed as they are read")
     else:
         each = size / counts["samples"] / 1000
-        lines.append(f"{manifest.readable(size)} in {len(shards)} shards, {each:.1f} kB per sample")
+        lines.append(f"{readable(size)} in {len(shards)} shards, {each:.1f} kB per sample")
     if "placements" in counts:  # each with each; other projects' archives hold what they hold
         mirrored = ", as they are and mirrored" if counts["flips"] == 2 else ""
         lines.append(
@@ -138,7 +109,7 @@ def _what(facts: Facts) -> list[str]:
         lines.append(f"{counts['backgrounds']} backgrounds, {counts['cutouts']} cut-outs")
     if facts.coverage is not None:
         areas = facts.coverage["areas"]
-        edges = np.arange(len(areas) + 1) / coverage.AREA_STEPS
+        edges = np.arange(len(areas) + 1) / AREA_STEPS
         low, first, half, third, high = quantiles(areas, edges, (0.01, 0.25, 0.5, 0.75, 0.99))
         lines.append(
             f"objects cover {half:.2%} of a picture in the median; half of them {first:.2%} to {third:.2%}, "
@@ -230,18 +201,3 @@ def _settings(made: dict) -> list[str]:
             value = ", ".join([*simple, *([files] if files else [])])
         lines.append(f"{key}: {value}")
     return lines
-
-
-def _compare(path: Path, shards: list[dict]) -> None:
-    problems = []
-    for shard in shards:
-        file = path / shard["name"]
-        if sha256_of(file) != shard["sha256"]:
-            members = Archive(file).check()
-            problems.append(f"{file} was changed or is damaged{': ' + members[0] if members else ''}")
-    if problems:
-        more = f"\n  and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
-        raise ValueError(
-            f"{len(problems)} of {len(shards)} files differ from what was written; delete them and run the "
-            f"same create command again to make them anew:\n  " + "\n  ".join(problems[:_MAX_LISTED]) + more
-        )

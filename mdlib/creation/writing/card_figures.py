@@ -5,14 +5,17 @@ same data gives the same bytes. Nearer is brighter in depth pictures.
 """
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 
-from mdlib.creation.coverage import AREA_STEPS
+from mdlib.creation.writing.statistics import AREA_STEPS
 from mdlib.loading import codec
-from mdlib.loading.dataset import SceneDataset
+
+if TYPE_CHECKING:
+    from mdlib.loading.dataset import SceneDataset
 
 COLUMNS = 12  # samples shown
 _CELL, _GAP, _LEFT, _DPI = 128, 4, 62, 100  # px, px, px, px per inch
@@ -22,7 +25,7 @@ _BARS = 40  # of the histogram of areas, at most
 _REST = 0.995  # share of a histogram that is shown; a few stragglers would squeeze all others
 
 
-def sample_sheet(data: SceneDataset) -> bytes:
+def sample_sheet(data: "SceneDataset") -> bytes:
     """A dozen samples from all over the set as JPEG: rows bg, fg_bg, mask and, where there is one, depth."""
     count = min(COLUMNS, len(data))
     # One from each twelfth of the set, at an uneven place: even steps would meet the same cut-out again.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mdlib.creation import recipe
-from mdlib.creation.composing.sample import Scene, composed, scene_of, stored_depth
+from mdlib.creation.composing.sample import Backdrops, backdrops_of, composed, stored_depth
 from mdlib.creation.composing.sprite import Sprite, make_sprite
 from mdlib.creation.depth import relative
 from mdlib.creation.depth.teacher import load
@@ -56,43 +56,43 @@ def make_shard(folder: str, number: int, recipe_only: bool = False, teacher: str
     comment = recipe.comment(Path(folder))
     if not path.exists():
         stop_if_asked()
-        workshop = _workshop(folder, comment, teacher)
+        composer = _composer(folder, comment, teacher)
         with ShardWriter(path, comment) as shard:
-            for name, data in workshop.members(number, recipe_only):
+            for name, data in composer.members(number, recipe_only):
                 shard.add(name, data, deflate=recipe_only)
     return facts_of(path, comment)
 
 
 def bytes_per_shard(folder: str, teacher: str | None = None, samples: int = 48) -> int:
     """About how large a shard gets, from a few of its samples."""
-    workshop = _workshop(folder, recipe.comment(Path(folder)), teacher)
-    numbers = np.linspace(0, len(workshop.sources.backgrounds) - 1, 3).astype(int)
+    composer = _composer(folder, recipe.comment(Path(folder)), teacher)
+    numbers = np.linspace(0, len(composer.sources.backgrounds) - 1, 3).astype(int)
     sizes = []
     for number in np.unique(numbers).tolist():
-        placements = workshop.placements(number)
+        placements = composer.placements(number)
         names = np.unique(placements.sample)
         some = names[np.unique(np.linspace(0, len(names) - 1, samples // len(numbers)).astype(int))]
         part = placements[np.isin(placements.sample, some)]
-        encoded = list(workshop.samples(workshop.sources.background(number), part, Statistics()))
+        encoded = list(composer.samples(composer.sources.background(number), part, Statistics()))
         sizes.append(sum(len(data) + _MEMBER_OVERHEAD for _, data in encoded) / len(some) * len(names))
     return int(np.mean(sizes)) + 200_000
 
 
 @lru_cache(maxsize=1)
-def _workshop(folder: str, comment: bytes, teacher: str | None) -> "Workshop":
-    """The workshop of this process; another recipe (another comment) gets another one."""
-    workshop = Workshop(Path(folder), teacher)
+def _composer(folder: str, comment: bytes, teacher: str | None) -> "Composer":
+    """The composer of this process; another recipe (another comment) gets another one."""
+    composer = Composer(Path(folder), teacher)
     give_back_memory()
-    return workshop
+    return composer
 
 
-class Workshop:
+class Composer:
     """The sources of a data set in memory, ready to compose any of its samples."""
 
     def __init__(self, folder: Path, teacher: str | None = None):
         self.recipe = recipe.read(folder)
         self.teacher_folder = teacher
-        self.sources = stored.KeptSources(folder)
+        self.sources = stored.StoredSources(folder)
         self.asks_of_composites = (self.sources.teacher or {}).get("on") == "composite"
         cutouts = [self.sources.cutout(i) for i in range(len(self.sources.cutouts))]
         self.outlines = [Outline(cutout) for cutout in cutouts]
@@ -129,7 +129,7 @@ class Workshop:
         statistics = Statistics()
         statistics.add_picture("bg", background.rgb)
         if recipe_only:
-            scene_of(background, self.recipe)  # refuses what cannot be composed
+            backdrops_of(background, self.recipe)  # refuses what cannot be composed
         else:
             name = f"bg/{number:0{self.digits[1]}d}.jpg"
             yield name, codec.encode_jpeg(background.rgb, self.recipe["jpeg_quality"])
@@ -142,18 +142,18 @@ class Workshop:
     ) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of the members of the samples that `placements` describe, all on `background`."""
         quality, encoding = self.recipe["jpeg_quality"], self.recipe["encoding"]
-        scene, boxes = scene_of(background, self.recipe), []
+        backdrops, boxes = backdrops_of(background, self.recipe), []
         # What changes only where the object is: counted there, and for the rest once.
         local = {"fg_bg": background.rgb, "mask": np.zeros(background.rgb.shape[:2], np.uint8)}
-        if scene.depth is not None and not self.asks_of_composites:
-            local["depth"] = scene.depth[0, 0].numpy()
+        if backdrops.depth is not None and not self.asks_of_composites:
+            local["depth"] = backdrops.depth[0, 0].numpy()
         samples, firsts = np.unique(placements.sample, return_index=True)
         firsts = np.append(firsts, len(placements))
         for start in range(0, len(samples), _BATCH):
             stop_if_asked()
             numbers = samples[start : start + _BATCH]
             rows = slice(firsts[start], firsts[start + len(numbers)])
-            batch, box = self.composed(scene.expand(len(numbers)), placements[rows])
+            batch, box = self.composed(backdrops.expand(len(numbers)), placements[rows])
             boxes.append(box.numpy())
             imgs = {"fg_bg": batch["fg_bg"].permute(0, 2, 3, 1).numpy(), "mask": batch["mask"][:, 0].numpy()}
             if "depth" in batch:
@@ -178,12 +178,12 @@ class Workshop:
             statistics.add_outside(kind, picture, np.concatenate(boxes))
 
     def composed(
-        self, scene: Scene, placements: Placements, sprites: Sequence[Sprite] | None = None
+        self, backdrops: Backdrops, placements: Placements, sprites: Sequence[Sprite] | None = None
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Samples on the backgrounds of `scene`; as `samples.composed`; `sprites` may lie elsewhere."""
-        if scene.relative:
-            placements = relative.standing(placements, scene.z, self.outlines)
-        return composed(self.recipe, sprites or self.sprites, scene, placements)
+        """Samples on the backgrounds of `backdrops`; as `samples.composed`; `sprites` may lie elsewhere."""
+        if backdrops.relative:
+            placements = relative.standing(placements, backdrops.z, self.outlines)
+        return composed(self.recipe, sprites or self.sprites, backdrops, placements)
 
     def _asked(self, fg_bg: np.ndarray, background: Background) -> np.ndarray:
         """Depth as it gets encoded (B,H,W), from what the teacher says of finished pictures (B,H,W,3)."""
