@@ -4,7 +4,6 @@ Good enough for people, pets, chairs, bottles and the like before any background
 out by hand, or given as a picture with a mask (`create --fg-mask`).
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +72,8 @@ def cut_out(config: CutoutConfig, progress: bool = True) -> tuple[list[Path], li
         if rgba is None:
             without.append(photo)
             continue
-        buffer = io.BytesIO()
-        Image.fromarray(rgba).save(buffer, "PNG")
         written.append(config.out / f"{photo.stem}.png")
-        write_whole(written[-1], buffer.getvalue())
+        write_whole(written[-1], codec.encode_png(rgba, level=6))
     return written, without
 
 

@@ -13,11 +13,13 @@ from mdlib.loading.codec import z_to_closeness
 
 
 class Placed(NamedTuple):
-    """A composed picture: fg_bg_img (H,W,3) uint8, mask (H,W) float32 0 to 1, depth (H,W) closeness, nan
-    unknown, or None without depth; z_m: metres at the contact point, nan unknown; height_px of the object."""
+    """A composed picture: fg_bg_img (H,W,3) uint8, mask (H,W) float32 0 to 1, z (H,W) metres and depth (H,W)
+    closeness, both float32, nan unknown, or None without depth; z_m: metres at the contact point, nan unknown;
+    height_px of the object."""
 
     fg_bg_img: np.ndarray
     mask: np.ndarray
+    z: np.ndarray | None
     depth: np.ndarray | None
     z_m: float
     height_px: int
@@ -58,8 +60,9 @@ class Placer:
         """The cut-out with the middle of its foot at `x` and its lowest row at `foot`, shares of the picture.
 
         scale: its height over the picture's; None: as its true size and distance demand (0.5 where either is
-        unknown). On a floor that is known, its distance is that of the floor there; above the horizon that of
-        the farthest floor. Elsewhere it is that of the pixel it stands on.
+        unknown): height in pixels = focal length in pixels x metres / distance. The distance is that of the
+        pixel it stands on; where a floor is known and something else is seen there, or the picture has ended,
+        that of the floor, and above the horizon that of the farthest floor.
         """
         height, width = self.ground.size
         row, column = round(foot * height) - 1, round(x * width)
@@ -73,14 +76,24 @@ class Placer:
         y_px = row + 1 - round(self.outline.foot_row * height_px)
         placement = Placements.one(x_px, y_px, height_px / height, z_m, flip=flip)
         made = compose(self.bg, [self.sprite], placement, self.z, self.floor, shadow=shadow)
-        depth = None if self.z is None else z_to_closeness(made["z"])[0, 0].numpy()
-        fg_bg_img = np.ascontiguousarray(made["fg_bg"][0].permute(1, 2, 0).numpy())
-        return Placed(fg_bg_img, made["mask"][0, 0].float().div(255).numpy(), depth, z_m, height_px)
+        z = None if self.z is None else made["z"][0, 0]
+        return Placed(
+            np.ascontiguousarray(made["fg_bg"][0].permute(1, 2, 0).numpy()),
+            made["mask"][0, 0].float().div(255).numpy(),
+            None if z is None else z.numpy(),
+            None if z is None else z_to_closeness(z).numpy(),
+            z_m,
+            height_px,
+        )
 
     def _z_at(self, row: int, column: int) -> float:
-        if self.knows_floor:
-            return float(np.clip(self.ground.z_at(row, column), 0.3, self.ground.z.max()))
         if self.z is None:
             return float("nan")
         height, width = self.ground.size
-        return float(self.z[0, 0, min(max(row, 0), height - 1), min(max(column, 0), width - 1)])
+        pixel = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+        z_m = float(self.z[0, 0][pixel])
+        if self.knows_floor:
+            seen = pixel == (row, column) and self.floor[0, 0][pixel] and np.isfinite(z_m)
+            if not seen:
+                return float(np.clip(self.ground.z_at(row, column), 0.3, self.ground.z.max()))
+        return z_m

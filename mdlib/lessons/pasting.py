@@ -9,8 +9,8 @@ import torch
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
 from mdlib.creation.composing.srgb import WHITE, to_linear, to_srgb
-from mdlib.creation.items import Placements
-from mdlib.loading.codec import z_to_closeness
+from mdlib.creation.items import Background, Cutout, Placements
+from mdlib.creation.place_by_hand import Placer
 from mdlib.rooms.generate import Prop, Room
 
 WAYS = ("box", "hard", "stored", "linear")
@@ -56,20 +56,12 @@ def stand(room: Room, prop: Prop, x: int, y: int) -> dict[str, np.ndarray]:
     Its size follows from the distance: height in pixels = focal length in pixels x metres / distance. Returns
     a scene as `viewing.scenes.scene` does: bg_img, fg_bg_img, mask, depth (closeness), and `z` in metres.
     """
-    z_m = float(room.z[y, x])
-    tall_px = room.focal_px * prop.height_m / z_m
-    left = round(x - tall_px * prop.rgba.shape[1] / prop.rgba.shape[0] / 2)
-    placement = Placements.one(left, round(y - tall_px), tall_px / len(room.rgb), z_m)
-    bg = torch.from_numpy(room.rgb.copy()).permute(2, 0, 1)[None]
-    z, floor = (torch.from_numpy(one.copy())[None, None] for one in (room.z, room.floor))
-    made = compose(bg, [make_sprite(prop.rgba, prop.relief)], placement, z, floor)
-    return {
-        "bg_img": room.rgb,
-        "fg_bg_img": made["fg_bg"][0].permute(1, 2, 0).numpy(),
-        "mask": made["mask"][0, 0].numpy() / np.float32(255),
-        "depth": z_to_closeness(made["z"][0, 0]).numpy(),
-        "z": made["z"][0, 0].numpy(),
-    }
+    background = Background("room", room.rgb, room.z, room.floor, room.focal_px)
+    placer = Placer(background, Cutout("prop", prop.rgba, prop.relief, prop.height_m))
+    height, width = room.z.shape
+    placed = placer.place(x / width, y / height)
+    images = {name: getattr(placed, name) for name in ("fg_bg_img", "mask", "depth", "z")}
+    return {"bg_img": room.rgb} | images
 
 
 def photographed_before(rgba: np.ndarray, behind_rgb: tuple[int, int, int]) -> np.ndarray:

@@ -34,7 +34,6 @@ FAR_MM = 65535
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 RINGING = (16, 239)  # masks in JPEG: values at or beyond these are black or white that the encoder disturbed
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-encode_png = png.encode  # beside encode_jpeg: they are chosen between
 _COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
 
 
@@ -51,6 +50,15 @@ def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
     space = "GRAY" if gray else "RGB"
     sampling = "Gray" if gray else "444"
     return simplejpeg.encode_jpeg(img, quality=quality, colorspace=space, colorsubsampling=sampling)
+
+
+def encode_png(img: np.ndarray, level: int = 1) -> bytes:
+    """Picture (H,W) uint8 or uint16, or (H,W,3) RGB or (H,W,4) RGBA, uint8, to PNG bytes; `level` of zlib."""
+    if img.ndim == 2:
+        return png.encode(img, level)
+    buffer = io.BytesIO()
+    Image.fromarray(img).save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -77,8 +77,8 @@ def composed(
     """The samples that `placements` describe, the b-th smallest sample number on background b of `backdrops`.
 
     Returns fg_bg (B,3,H,W) uint8, mask (B,1,H,W) uint8 and, where the backdrops have depth, depth (B,1,H,W),
-    uint16 millimetres or uint8 closeness, all on the device of `backdrops` and `sprites`; and, apart from these,
-    the `box` (B,4) of `compose`, outside which all of them are those of the background.
+    uint16 millimetres or uint8 closeness, all on the device of `backdrops` and `sprites`; and, apart from
+    these, the `box` (B,4) of `compose`, outside which all of them are those of the background.
     """
     softened, shadow = recipe["feather_px"], recipe["shadow"]
     made = compose(backdrops.bg, sprites, placements, backdrops.z, backdrops.floor, softened, shadow)

@@ -36,7 +36,7 @@ def write(
         for i, (background, group) in enumerate(zip(backgrounds, groups[0], strict=True)):
             entry = {"name": background.name, "group": group, "focal_px": background.focal_px}
             table["backgrounds"].append(entry | {"teacher_scale": background.teacher_scale})
-            archive.add(f"bg/{i}.png", _png(background.rgb))
+            archive.add(f"bg/{i}.png", codec.encode_png(background.rgb, level=6))
             if background.z is not None:
                 archive.add(f"z/{i}.png", codec.encode_png(codec.z_to_mm(background.z), level=6))
             if background.floor is not None:
@@ -44,7 +44,7 @@ def write(
                 archive.add(f"floor/{i}.png", codec.encode_png(floor, level=6))
         for i, (cutout, group) in enumerate(zip(cutouts, groups[1], strict=True)):
             table["cutouts"].append({"name": cutout.name, "group": group, "height_m": cutout.height_m})
-            archive.add(f"fg/{i}.png", _png(cutout.rgba))
+            archive.add(f"fg/{i}.png", codec.encode_png(cutout.rgba, level=6))
             if cutout.relief is not None:
                 archive.add(f"relief/{i}.png", codec.encode_png(_relief_to_stored(cutout.relief), level=6))
         archive.add("sources.json", json.dumps(table, indent=1).encode())
@@ -100,12 +100,6 @@ class StoredSources:
 
     def _optional(self, name: str) -> np.ndarray | None:
         return codec.decode(self._read(name)) if name in self._members else None
-
-
-def _png(img: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(img).save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()
 
 
 def _relief_to_stored(relief: np.ndarray) -> np.ndarray:

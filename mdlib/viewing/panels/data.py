@@ -6,7 +6,7 @@ import numpy as np
 
 from mdlib.colours import depth_colours, depth_range
 from mdlib.creation.items import Background, Cutout
-from mdlib.creation.place_by_hand import Placed, Stage
+from mdlib.creation.place_by_hand import Placed, Placer
 from mdlib.creation.sources.pictures import prop_cutouts, room_backgrounds
 from mdlib.viewing.panels.panel import DONE, NOTE, Panel, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
@@ -40,7 +40,7 @@ class DataPanel(Panel):
         self.cutouts = list(prop_cutouts(3, seed=0) if cutouts is None else cutouts)
         if not self.backgrounds or not self.cutouts:
             raise ValueError("the panel needs at least one background and one cut-out")
-        self.stages: dict[tuple[int, int], Stage] = {}
+        self.placers: dict[tuple[int, int], Placer] = {}
         self.background, self.cutout = (
             widgets.Dropdown(options=_numbered(things), value=0, description=label, layout={"width": "300px"})
             for label, things in (("Place", self.backgrounds), ("Cut-out", self.cutouts))
@@ -92,15 +92,15 @@ class DataPanel(Panel):
 
     def _draw(self) -> list[tuple[str, str]]:
         key = self.background.value, self.cutout.value
-        if key not in self.stages:
-            self.stages[key] = Stage(self.backgrounds[key[0]], self.cutouts[key[1]])
-        stage = self.stages[key]
+        if key not in self.placers:
+            self.placers[key] = Placer(self.backgrounds[key[0]], self.cutouts[key[1]])
+        placer = self.placers[key]
         scale = None if self.true_size.value else self.scale.value / 100
-        placed = stage.place(
+        placed = placer.place(
             self.x.value / 100, self.foot.value / 100, scale, self.flip.value, self.shadow.value
         )
         shown = [
-            PanelPicture("bg", "Empty place", stage.background.rgb),
+            PanelPicture("bg", "Empty place", placer.background.rgb),
             PanelPicture("fg-bg", "Composed scene", placed.fg_bg_img),
             PanelPicture("mask", "Mask: white is the object", placed.mask),
         ]
@@ -110,11 +110,11 @@ class DataPanel(Panel):
                 PanelPicture("depth", "Depth of the scene", depth_colours(placed.depth, limits), depth=True)
             )
         self.show(shown)
-        return [(DONE, _told(stage, placed)), *self._notes(stage, placed)]
+        return [(DONE, _told(placer, placed)), *self._notes(placer, placed)]
 
-    def _notes(self, stage: Stage, placed: Placed) -> list[tuple[str, str]]:
+    def _notes(self, placer: Placer, placed: Placed) -> list[tuple[str, str]]:
         notes = []
-        if self.true_size.value and stage.true_scale(placed.z_m) is None:
+        if self.true_size.value and placer.true_scale(placed.z_m) is None:
             notes.append("The true size or distance is not known: half of the picture's height was taken.")
         if placed.mask.max() < 0.5:
             notes.append("The object is not seen: it stands behind something or outside. Move it nearer.")
@@ -145,11 +145,11 @@ def _numbered(things: Sequence[Background | Cutout]) -> list[tuple[str, int]]:
     return [(f"{number}: {thing.name}", number) for number, thing in enumerate(things)]
 
 
-def _told(stage: Stage, placed: Placed) -> str:
+def _told(placer: Placer, placed: Placed) -> str:
     words = (
         f"The object is {placed.height_px} px high and covers {(placed.mask > 0.5).mean():.1%} of the picture"
     )
     if not np.isfinite(placed.z_m):
         return words + "; its distance is not known, since the place has no depth."
-    unit = " m" if stage.is_metric else " (no unit: this depth was guessed)"
+    unit = " m" if placer.is_metric else " (no unit: this depth was guessed)"
     return words + f"; it stands at z = {placed.z_m:.2f}{unit}."
