@@ -14,8 +14,8 @@ from mdlib.loading.codec import z_to_closeness
 
 class Placed(NamedTuple):
     """A composed picture: fg_bg_img (H,W,3) uint8, mask (H,W) float32 0 to 1, z (H,W) metres and depth (H,W)
-    closeness, both float32, nan unknown, or None without depth; z_m: metres at the contact point, nan unknown;
-    height_px of the object."""
+    closeness, both float32, nan unknown, or None without depth; z_m: metres at the contact point, nan
+    unknown; height_px of the object."""
 
     fg_bg_img: np.ndarray
     mask: np.ndarray

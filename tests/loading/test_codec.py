@@ -50,6 +50,12 @@ def filtered_png(img, kind):
     return png.SIGNATURE + png._chunk(b"IHDR", head) + b"".join(parts) + png._chunk(b"IEND", b"")
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_png_of_colour_is_read_back(channels):
+    img = np.random.default_rng(0).integers(0, 256, (9, 7, channels), dtype=np.uint8)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(codec.encode_png(img)))), img)
+
+
 @pytest.mark.parametrize("kind", [0, 1, 2])
 def test_png_of_other_writers(kind):
     img = smooth()[..., 0]
