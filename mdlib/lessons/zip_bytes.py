@@ -12,7 +12,7 @@ _ROW = 16  # bytes
 _SHOWN = 32  # bytes of a member's data that are shown
 
 
-class Part(NamedTuple):
+class ZipPart(NamedTuple):
     """Bytes start..end-1 of an archive: what they are (one of KINDS), and what stands in them."""
 
     start: int
@@ -21,7 +21,7 @@ class Part(NamedTuple):
     says: str
 
 
-def zip_parts(data: bytes) -> list[Part]:
+def zip_parts(data: bytes) -> list[ZipPart]:
     """The parts of an archive of stored members, in their order, without a gap.
 
     Raises ValueError for what is no such archive, and for one in ZIP64 format.
@@ -32,11 +32,11 @@ def zip_parts(data: bytes) -> list[Part]:
     count, size, start = struct.unpack("<HLL", data[at + 10 : at + 20])
     if start + size != at:
         raise ValueError("this is an archive in ZIP64 format; only small ones are taken apart here")
-    end = Part(at, len(data), KINDS[4], f"{count} members, from {start}")
+    end = ZipPart(at, len(data), KINDS[4], f"{count} members, from {start}")
     return sorted([*_members(data, start, count), end])
 
 
-def _members(data: bytes, at: int, count: int) -> Iterator[Part]:
+def _members(data: bytes, at: int, count: int) -> Iterator[ZipPart]:
     for _ in range(count):
         if data[at : at + 4] != _CENTRAL:
             raise ValueError(f"no directory entry at byte {at}: the archive is damaged")
@@ -45,13 +45,13 @@ def _members(data: bytes, at: int, count: int) -> Iterator[Part]:
         (offset,) = struct.unpack("<L", data[at + 42 : at + 46])
         name = data[at + 46 : at + 46 + lengths[0]].decode()
         end = at + 46 + sum(lengths)
-        yield Part(at, end, KINDS[3], f"{name}, {size} bytes, at {offset}")
+        yield ZipPart(at, end, KINDS[3], f"{name}, {size} bytes, at {offset}")
         at = end
         local = struct.unpack("<HH", data[offset + 26 : offset + 30])
         body = offset + 30 + sum(local)
-        yield Part(offset, offset + 30, KINDS[0], f"name {local[0]}, data {size} bytes")
-        yield Part(offset + 30, body, KINDS[1], name)
-        yield Part(body, body + size, KINDS[2], f"{size} bytes, as they are")
+        yield ZipPart(offset, offset + 30, KINDS[0], f"name {local[0]}, data {size} bytes")
+        yield ZipPart(offset + 30, body, KINDS[1], name)
+        yield ZipPart(body, body + size, KINDS[2], f"{size} bytes, as they are")
 
 
 class HexDump(str):
@@ -61,7 +61,7 @@ class HexDump(str):
         return str(self)
 
 
-def hex_dump(data: bytes, parts: Sequence[Part]) -> HexDump:
+def hex_dump(data: bytes, parts: Sequence[ZipPart]) -> HexDump:
     """The bytes of all parts in hexadecimal, 16 to a line; of long data the first 32."""
     lines = []
     for part in parts:
