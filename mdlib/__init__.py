@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "render_room": "mdlib.rooms.generate",
+    "render_prop": "mdlib.rooms.generate",
     "open_dataset": "mdlib.loading.dataset",
     "make_loader": "mdlib.loading.loader",
     "CreateConfig": "mdlib.creation.config",

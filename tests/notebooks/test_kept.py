@@ -1,5 +1,6 @@
 """What the repository keeps of the notebooks: their form, and outputs that belong to their code."""
 
+import ast
 import re
 
 import nbformat
@@ -9,7 +10,7 @@ NAMES = [
     "01_data_creation", "02_zip_dataloader", "03_model_building", "04_resumable_training",
     "05_visualize_and_predict",
 ]  # fmt: skip
-MOST_LINES, MOST_BYTES = 15, 900_000
+MOST_LINES, MOST_BYTES, MOST_MODULES = 15, 900_000, 8
 MACHINE = re.compile(r"(?:/(?:home|root|tmp|work|usr|content|Users|private|var|opt|mnt)/|[A-Z]:\\)[\w.-]+")
 
 
@@ -68,6 +69,14 @@ def test_the_set_up_cell_is_the_same_everywhere_and_leaves_torch(execute):
     cells = {code_cells(nbformat.read(path, as_version=4))[0].source for path in execute.notebook_paths()}
     assert len(cells) == 1
     assert '("torch", "torchvision", "numpy")' in cells.pop()
+
+
+def test_it_needs_few_modules(notebook):
+    """Of mdlib; its public names count as one."""
+    source = "\n".join(cell.source for cell in code_cells(notebook))
+    imports = ast.walk(ast.parse(re.sub(r"^%.*$", "", source, flags=re.M)))
+    found = {node.module for node in imports if isinstance(node, ast.ImportFrom) and "mdlib" in node.module}
+    assert len(found) <= MOST_MODULES, sorted(found)
 
 
 def test_no_errors_no_warnings_no_traces_of_a_machine(notebook):
