@@ -63,10 +63,12 @@ notebooks: env
 badges: env
 	@$(PY) notebooks/badges.py "$(ADDRESS)"
 
+# mdlib says what its public names are, so its packages and modules are named to pdoc.
+REFERENCE := $(patsubst mdlib/%.py,mdlib.%,$(wildcard mdlib/[a-z]*.py)) \
+	$(patsubst mdlib/%/__init__.py,mdlib.%,$(wildcard mdlib/*/__init__.py))
 docs: env
 	@$(PY) -m pip install -qq --disable-pip-version-check -e ".[docs]"
-	@$(PY) -W ignore -m pdoc -o build/docs mdlib mdlib.loading mdlib.creation mdlib.modeling mdlib.evaluation \
-		mdlib.training mdlib.viewing mdlib.colab
+	@$(PY) -W ignore -m pdoc -o build/docs mdlib $(REFERENCE)
 	@echo "build/docs/index.html"
 
 test: env

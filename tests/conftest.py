@@ -37,7 +37,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def office() -> Path:
-    """Real rooms and cut-outs: folders bg, fg, fg_mask (see the README, "Results")."""
+    """Real rooms and cut-outs: folders bg, fg, fg_mask (see docs/data.md)."""
     folder = Path(os.environ.get("MDLIB_OFFICE", REPOSITORY.parent / "shared/data/office"))
     if not (folder / "bg").is_dir():
         pytest.skip(f"needs the office pictures (bg, fg, fg_mask) in {folder}, or MDLIB_OFFICE=FOLDER")
