@@ -5,10 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 # What Colab brings (August 2026); none of these may be replaced by installing mdlib.
 COLAB = {
@@ -21,25 +25,35 @@ EXTRAS = {"notebooks", "train", "teacher", "dask", "remote", "export", "bench", 
 
 @pytest.fixture(scope="module")
 def installed(repository, tmp_path_factory) -> Path:
-    """A folder outside the checkout with the installed wheel in it."""
+    """The packages of a fresh environment elsewhere: mdlib, installed there, and a path to all it needs."""
     source = tmp_path_factory.mktemp("source")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, source / name)
     for name in ("mdlib", "assets"):
         shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    target = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([*pip, "--target", target, source], capture_output=True, text=True)
+    environment = tmp_path_factory.mktemp("elsewhere") / "environment"
+    venv.create(environment, with_pip=False)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    # As a line of a .pth file it comes after mdlib, and does not bring the checkout with it.
+    (packages / "the_rest.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    pip = [sys.executable, "-m", "pip", "--python", environment / "bin/python", "install", "-qq"]
+    words = ["--no-deps", "--no-build-isolation", "--no-index", source]
+    done = subprocess.run([*pip, *words], capture_output=True, text=True, env=without_the_checkout())
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
-    return target
+    return packages
 
 
-def run_installed(installed: Path, *arguments: str) -> str:
-    """The output of python, run far from the checkout, with the installed package first on the path."""
-    environment = os.environ | {"PYTHONPATH": str(installed)}
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=installed.parent, env=environment)
+def without_the_checkout() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def run_installed(installed: Path, *arguments: str | Path) -> str:
+    """The output of python of the fresh environment, run in a folder far from the checkout."""
+    environment = installed.parents[2]
+    command = [environment / "bin/python", *arguments]
+    where = {"cwd": environment.parent, "env": without_the_checkout()}
+    done = subprocess.run(command, capture_output=True, text=True, **where)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -95,6 +109,16 @@ print((mask[18:38, 22:42] > 0.5).mean(), (mask[:12] > 0.5).mean())
 
 def test_command_line_of_the_wheel(installed):
     assert "create" in run_installed(installed, "-m", "mdlib", "--help")
+
+
+def test_prediction_of_the_wheel(installed, tmp_path):
+    sample, out = installed / "mdlib/assets/sample", tmp_path / "prediction"
+    pictures = sample / "bg.jpg", sample / "fg_bg.jpg"
+    run_installed(installed, "-m", "mdlib", "predict", *pictures, "--out", out)
+    assert {path.name for path in out.iterdir()} == {"mask.png", "depth.png", "overlay.png", "panel.png"}
+    with Image.open(out / "mask.png") as found, Image.open(sample / "mask.png") as true:
+        found, true = (np.asarray(img) > 127 for img in (found, true))
+    assert (found & true).sum() / (found | true).sum() > 0.9
 
 
 def test_version_stands_in_one_place(metadata):
