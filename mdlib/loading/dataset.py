@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mdlib.loading import splits
-from mdlib.loading.foreign.layout import Layout, read_layout
 from mdlib.loading.format import read_store
 from mdlib.loading.store import BaseStore
 
+if TYPE_CHECKING:
+    from mdlib.loading.foreign.layout import Layout
 
-def open_dataset(path: str | Path, layout: Layout | None = None) -> "SceneDataset":
+
+def open_dataset(path: str | Path, layout: "Layout | None" = None) -> "SceneDataset":
     """Open the data set in the folder `path`, written by `mdlib create`.
 
     With a `layout`, archives of another project: `path` is then a ZIP file, a folder of ZIP files, or a
@@ -20,7 +23,11 @@ def open_dataset(path: str | Path, layout: Layout | None = None) -> "SceneDatase
     FileNotFoundError or ValueError with a sentence where the folder is missing, unfinished, of another
     format, a shard is missing or has another size, or the archives are not laid out like that.
     """
-    return SceneDataset(read_store(Path(path)) if layout is None else read_layout(path, layout))
+    if layout is None:
+        return SceneDataset(read_store(Path(path)))
+    from mdlib.loading.foreign.layout import read_layout
+
+    return SceneDataset(read_layout(path, layout))
 
 
 class SceneDataset:

@@ -10,13 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mdlib.loading import codec, splits
-from mdlib.loading.archive import Archive
-from mdlib.loading.foreign.folder import FolderArchive
+
+if TYPE_CHECKING:
+    from mdlib.loading.archive import Archive
+    from mdlib.loading.foreign.folder import FolderArchive
 
 
 @dataclass
@@ -94,7 +97,7 @@ class BaseStore(ABC):
 class Store(BaseStore):
     """The pictures lie in archives."""
 
-    archive: Archive | FolderArchive
+    archive: "Archive | FolderArchive"
     members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
     bg_members: np.ndarray  # member number of each background, int64
     tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlib.loading.codec import encode_png
 from mdlib.viewing import effects
 from mdlib.viewing.panels.pair_panel import PairPanel
 from mdlib.viewing.panels.panel import DONE, NOTE, heading, row, slider
 from mdlib.viewing.panels.picture_input import PictureSlot
-from mdlib.viewing.panels.pictures import PanelPicture, file_link, png_bytes
+from mdlib.viewing.panels.pictures import PanelPicture, file_link
 from mdlib.viewing.uploads import read_upload
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class EffectsPanel(PairPanel):
         name = kind.replace(" ", "_") + ".png"
         return (
             PanelPicture("effect", kind.capitalize(), img),
-            file_link(name, "image/png", png_bytes(img)),
+            file_link(name, "image/png", encode_png(img)),
             words,
         )
 

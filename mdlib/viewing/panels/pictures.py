@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -68,13 +67,6 @@ def file_link(name: str, kind: str, data: bytes) -> str:
     """A link that saves a file under `name`; kind: its type, such as image/png."""
     address = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     return f'<a class="mdlib-download" download="{name}" href="{address}">{name}</a>'
-
-
-def png_bytes(img: np.ndarray) -> bytes:
-    """The content of a PNG file with a picture (H,W,3) or (H,W,4) uint8."""
-    buffer = io.BytesIO()
-    Image.fromarray(img).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def shrunk(img: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ import torch
 
 from mdlib.colours import depth_colours
 from mdlib.evaluation.disturb import ADJUSTABLE, disturb_by
-from mdlib.loading.codec import to_imgs
+from mdlib.loading.codec import encode_png, to_imgs
 from mdlib.viewing.effects import cut_out
 from mdlib.viewing.figures import overlay
 from mdlib.viewing.panels.pair_panel import PairPanel
 from mdlib.viewing.panels.panel import DONE, heading, row, slider
-from mdlib.viewing.panels.pictures import PanelPicture, file_link, png_bytes
+from mdlib.viewing.panels.pictures import PanelPicture, file_link
 from mdlib.viewing.scenes import mask_iou, png_files
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class PredictPanel(PairPanel):
         ]
         if depth is not None:
             shown.insert(4, PanelPicture("depth", "Depth", depth_colours(depth), depth=True))
-        files = png_files(mask, depth) | {"cutout.png": png_bytes(cutout)}
+        files = png_files(mask, depth) | {"cutout.png": encode_png(cutout)}
         links = (file_link(name, "image/png", data) for name, data in files.items())
         self.show(shown, "To save: " + "".join(links))
         return [(DONE, self._summary(mask, depth))]
