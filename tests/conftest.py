@@ -77,7 +77,7 @@ class Output(NamedTuple):
 @pytest.fixture(scope="session")
 def command_line():
     """Runs a command of `python -m mdlib` in this process: command_line("info", folder) -> Output."""
-    from mdlib.__main__ import main
+    from mdlib.cli import main
 
     def run(*words: object) -> Output:
         out, err = io.StringIO(), io.StringIO()

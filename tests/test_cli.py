@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlib.__main__ import COMMANDS
+from mdlib.cli import COMMANDS
 from mdlib.loading.codec import decode
 from mdlib.viewing.predict import Predictor
 
@@ -77,7 +77,7 @@ def test_every_command_explains_itself(command, command_line):
 
 def test_list_of_commands_is_light():
     """It needs none of the heavy libraries."""
-    code = "import sys; from mdlib.__main__ import main; main(['--help']); print('torch' in sys.modules)"
+    code = "import sys; from mdlib.cli import main; main(['--help']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     *lines, has_torch = done.stdout.splitlines()
     assert has_torch == "False"

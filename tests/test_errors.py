@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlib.__main__ import main, run_command
+from mdlib.cli import main, run_command
 from mdlib.modeling.registry import create_model, save_model
 
 

@@ -1,8 +1,8 @@
 """The options of a creation, and the recipe that follows from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mdlib import __version__
 from mdlib.creation.depth.teacher import DEFAULT, locate
@@ -14,76 +14,85 @@ ENCODINGS = ("exact", "fast")
 PRESETS = ("standard", "tiny", "cropped")
 TINY_PIXELS = 64 * 64  # of a picture in which a tiny object can still be made out
 _SCALE, _MIN_INSIDE = (0.25, 0.9), 0.5
+ADVANCED = {"advanced": True}  # left out of the short list of options
 
 
 @dataclass(frozen=True)
 class CreateConfig:
-    """Makes a data set: every cut-out on every background, at several places, as it is and mirrored."""
+    """Makes a data set: every cut-out on every background, at several places."""
 
     out: Path
     """Folder of the data set. The same command goes on where an interrupted one stopped."""
+
+    # pictures
     bg: Path | None = None
-    """Folder with pictures of empty backgrounds (JPEG, PNG or WebP of any size)."""
+    """Folder with pictures of empty backgrounds: JPEG, PNG or WebP of any size."""
     fg: Path | None = None
     """Folder with cut-outs: pictures with transparency, or any pictures together with --fg-mask."""
     fg_mask: Path | None = None
-    """Folder with the masks of the cut-outs, white = object, under the same file names."""
-    bg_depth: Path | None = None
+    """Folder with the masks of the cut-outs: white = object, under the same file names."""
+    rooms: int = 0
+    """Draw this many rooms instead of --bg: with exact depth."""
+    props: int = 0
+    """Draw this many objects instead of --fg."""
+    size: int | tuple[int, int] = 224
+    """Height and width in pixels; one number for both."""
+    upscale: bool = field(default=False, metadata=ADVANCED)
+    """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
+
+    # depth
+    depth: Literal["scene", "teacher", "none"] | None = None
+    """Where depth comes from, scene, teacher or none: "scene" (that of rooms or --bg-depth), "teacher" (a
+    network's guess, for photographs) or "none". Without it, scene if there is any."""
+    bg_depth: Path | None = field(default=None, metadata=ADVANCED)
     """Folder with the measured depth of the pictures in --bg, under the same file names: 16-bit PNG in
     millimetres, 0 = unknown."""
-    fov: float = 60.0
+    fov: float = field(default=60.0, metadata=ADVANCED)
     """Horizontal field of view of the pictures in --bg in degrees; used where they have depth in metres."""
-    depth: Literal["scene", "teacher", "none"] | None = None
-    """Where depth comes from: "scene" (that of rooms or --bg-depth), "teacher" (a network's guess, for
-    photographs) or "none". Without it, scene if there is any."""
-    teacher: str = DEFAULT
+    teacher: str = field(default=DEFAULT, metadata=ADVANCED)
     """Network for --depth teacher: any Hugging Face model for depth estimation, by its name there or by the
     path of a local folder."""
-    teacher_on: Literal["bg", "composite"] = "bg"
+    teacher_on: Literal["bg", "composite"] = field(default="bg", metadata=ADVANCED)
     """What the teacher looks at: "bg" (each background and each cut-out once, then put together) or
     "composite" (every finished picture, which takes much longer)."""
-    rooms: int = 0
-    """Draw this many rooms with exact depth, instead of --bg."""
-    props: int = 0
-    """Draw this many objects, instead of --fg."""
+
+    # placement
     placements: int = 20
-    """Places for each cut-out on each background."""
+    """Places for each cut-out and background."""
     flip: bool = True
-    """Also use each cut-out mirrored, at as many places."""
-    size: int | tuple[int, int] = 224
-    """Height and width of the pictures in pixels; one number for both."""
+    """Also use each cut-out mirrored: at as many places."""
+    objects: int = field(default=1, metadata=ADVANCED)
+    """Objects in a sample: 1 to this many. Far ones are drawn first; the mask is that of all of them."""
+    scale: tuple[float, float] = field(default=_SCALE, metadata=ADVANCED)
+    """Range of an object's height over the picture's, where there is no depth."""
+    min_inside: float = field(default=_MIN_INSIDE, metadata=ADVANCED)
+    """Least share of an object's area inside the picture."""
+    preset: Literal["standard", "tiny", "cropped"] = field(default="standard", metadata=ADVANCED)
+    """Hard sets to evaluate on: "tiny", each object covers less than 1 % of the picture; "cropped", more than
+    half of each object lies outside. They choose scale and min_inside themselves. Give the --bg, --fg or
+    --rooms, --props and the --seed of the data trained on, so that the same ones count as never seen."""
+    feather_px: float = field(default=0.0, metadata=ADVANCED)
+    """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
+    shadow: bool = field(default=False, metadata=ADVANCED)
+    """Let objects cast a soft shadow, on the floor and walls where there is depth. It belongs to the picture,
+    not to the mask."""
+
+    # work
     seed: int = 0
     """What all random choices follow from."""
     workers: int = 2
     """Processes to work in."""
-    dask: str | None = None
+    recipe_only: bool = False
+    """Store no pictures of samples: only the sources and the table of placements, from which training
+    composes the samples as it goes. The same command without this option stores them afterwards."""
+    dask: str | None = field(default=None, metadata=ADVANCED)
     """Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Its workers then do the work, on any machines
     that see the folder under the same path."""
-    recipe_only: bool = False
-    """Store no pictures of samples, only the sources and the table of placements, from which training
-    composes the samples as it goes. The same command without this option stores them afterwards."""
-    encoding: str = "exact"
+    encoding: str = field(default="exact", metadata=ADVANCED)
     """How depth is stored: "exact" (metres as 16-bit PNG in millimetres, a teacher's relative depth as 8-bit
     PNG of closeness) or "fast" (8-bit JPEG of closeness)."""
-    jpeg_quality: int = 90
+    jpeg_quality: int = field(default=90, metadata=ADVANCED)
     """Quality of the pictures, 1 to 100."""
-    upscale: bool = False
-    """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
-    scale: tuple[float, float] = _SCALE
-    """Range of an object's height over the picture's, where there is no depth."""
-    min_inside: float = _MIN_INSIDE
-    """Least share of an object's area inside the picture."""
-    preset: Literal["standard", "tiny", "cropped"] = "standard"
-    """Hard sets to evaluate on: "tiny", each object covers less than 1 % of the picture; "cropped", more than
-    half of each object lies outside. They choose scale and min_inside themselves. Give the --bg, --fg or
-    --rooms, --props and the --seed of the data trained on, so that the same ones count as never seen."""
-    feather_px: float = 0.0
-    """Soften the edges of objects by this many pixels (standard deviation, 0 to 2)."""
-    objects: int = 1
-    """Objects in a sample: 1 to this many. Far ones are drawn first; the mask is that of all of them."""
-    shadow: bool = False
-    """Let objects cast a soft shadow, on the floor and walls where there is depth. It belongs to the picture,
-    not to the mask."""
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -146,6 +155,26 @@ class CreateConfig:
             raise ValueError(
                 f"--depth teacher is for photographs, but {exact} exact depth: use --depth scene"
             )
+
+    @classmethod
+    def settings_in(cls, found: dict[str, Any]) -> dict[str, Any]:
+        """What a JSON file sets: its fields, or, of the recipe.json of a data set, the settings behind it.
+
+        Pictures stand there by name alone, so their folders must be given again.
+        """
+        if not isinstance(found.get("backgrounds"), dict) or not isinstance(found.get("cutouts"), dict):
+            return found
+        names = {one.name for one in fields(cls)} - {"teacher"}
+        settings = {name: value for name, value in found.items() if name in names}
+        for key, drawn in (("backgrounds", "rooms"), ("cutouts", "props")):
+            if found[key]["kind"] == drawn:
+                settings[drawn] = found[key]["count"]
+        settings |= {
+            name: found["backgrounds"][name] for name in ("upscale", "fov") if name in found["backgrounds"]
+        }
+        if "teacher" in found:
+            settings |= {"teacher": found["teacher"]["name"], "teacher_on": found["teacher"]["on"]}
+        return settings
 
 
 def make_recipe(config: CreateConfig) -> dict:

@@ -4,6 +4,7 @@ Good enough for people, pets, chairs, bottles and the like before any background
 out by hand, or given as a picture with a mask (`create --fg-mask`).
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,8 @@ class CutoutConfig:
     """Photographs whose longer side exceeds this many pixels are made that small."""
 
 
-def cut_out(config: CutoutConfig, progress: bool = True) -> tuple[list[Path], list[Path]]:
-    """Write the cut-outs that `config` describes; returns them, and the photographs in which none was found.
+def cut_out(config: CutoutConfig, progress: bool = True) -> list[Path]:
+    """Write the cut-outs that `config` describes; returns them. Photographs without any are told on stderr.
 
     Raises FileNotFoundError or ValueError for photographs, weights or classes that cannot be used, OSError
     where the weights cannot be downloaded.
@@ -64,17 +65,17 @@ def cut_out(config: CutoutConfig, progress: bool = True) -> tuple[list[Path], li
     model = _segmenter(config.weights)
     channels = [1 + CLASSES.index(name) for name in config.classes]
     config.out.mkdir(parents=True, exist_ok=True)
-    written, without = [], []
+    written = []
     for photo in tqdm(photos, unit=" photographs", desc="cutout", disable=not progress):
         img = codec.open_picture(photo).convert("RGB")
         img.thumbnail((config.longest_px, config.longest_px), Image.Resampling.LANCZOS)
         rgba = cut(np.asarray(img), model, channels)
         if rgba is None:
-            without.append(photo)
+            tqdm.write(f"no object found in {photo}", sys.stderr)
             continue
         written.append(config.out / f"{photo.stem}.png")
         write_whole(written[-1], codec.encode_png(rgba, level=6))
-    return written, without
+    return written
 
 
 def cut(img: np.ndarray, model: nn.Module, channels: Sequence[int]) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """What a data set holds, as text for the command line, and whether it is whole."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from mdlib.creation import recipe
@@ -12,13 +13,23 @@ from mdlib.loading.format import DATASET_FILE
 _MAX_LISTED = 5
 
 
-def info(path: str | Path, check: bool = False) -> str:
-    """Counts, sizes, depth, near-duplicates and statistics of the data set in the folder `path`, as text.
+@dataclass(frozen=True)
+class InfoConfig:
+    """Prints the counts, sizes and statistics of a data set."""
+
+    data: Path
+    """Folder of the data set."""
+    check: bool = False
+    """Also read every byte and compare the checksums."""
+
+
+def info(data: str | Path, check: bool = False) -> str:
+    """Counts, sizes, depth, near-duplicates and statistics of the data set in the folder `data`, as text.
 
     Every shard must be there in its full length; with `check` every byte is read and compared with the
     checksums. Raises FileNotFoundError or ValueError with a sentence for what is missing or damaged.
     """
-    path = Path(path)
+    path = Path(data)
     if (path / recipe.NAME).is_file() and not (path / DATASET_FILE).is_file():
         raise FileNotFoundError(
             f"{path} is not finished: {manifest.progress(path)}. Run the same create command again to go on."

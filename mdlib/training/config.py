@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 DEFAULT_MINUTES = 20.0
 SMALLEST_PX = 16
@@ -17,11 +17,6 @@ OPTIMIZERS = {"adamw": (2e-3, 0.01), "adam": (1e-3, 0.0), "rmsprop": (1e-3, 0.0)
 # What the order of samples or the shape of the state depends on; all else may change when a run goes on.
 FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
 FOLDERS = ("data", "mix", "run")
-# Options of earlier versions, and what to write instead.
-GONE = {
-    "drop_every": "drop_every is no option any more: leave it out, or with schedule step give drop_at, where "
-    "in the run the rate drops (what drop_every 0.3 did, drop_at 0.3 0.6 0.9 does)"
-}
 STAGES_EXPECTED = (
     "expected size:share or size:share:batch_size, then lr=NUMBER, loss=NAME or freeze=PART+PART, all with "
     "colons between them, and commas between stages, such as 112:0.6:32,160:0.4:16:lr=0.001:freeze=encoder"
@@ -170,6 +165,12 @@ class TrainConfig:
     fused: bool = advanced(False)
     """Let the optimizer do its step in one piece (not for rmsprop)."""
 
+    # Options of earlier versions, and what to write instead.
+    GONE: ClassVar[dict[str, str]] = {
+        "drop_every": "drop_every is no option any more: leave it out, or with schedule step give drop_at, where "
+        "in the run the rate drops (what drop_every 0.3 did, drop_at 0.3 0.6 0.9 does)"
+    }
+
     def __post_init__(self) -> None:
         positive = (
             "steps", "epochs", "minutes", "batch_size", "accumulate", "lr", "drop", "plateau_checks",
@@ -240,6 +241,17 @@ class TrainConfig:
     def as_json(self) -> dict[str, Any]:
         """All settings, as JSON gives them back."""
         return json.loads(json.dumps(asdict(self), default=str))
+
+    @classmethod
+    def settings_in(cls, found: dict[str, Any]) -> dict[str, Any]:
+        """What a JSON file sets: its fields, or, of a run's config.json, what that run was asked to do.
+
+        Without what means something else in a class that extends this one, such as its own folder and steps.
+        """
+        if not isinstance(found.get("training"), dict):
+            return found
+        others = () if cls is TrainConfig else cls.__annotations__
+        return {name: value for name, value in found["training"].items() if name not in others}
 
 
 def check_unchanged(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from mdlib.viewing.figures import BLUE, COLOURS, GRAY, INK, ORANGE, blank, label
 
 if TYPE_CHECKING:
-    from mdlib.training.lr_range import LrRange
+    from mdlib.training.lr_range import LrRange, LrRangeConfig
 
 
 def lr_range_figure(found: "LrRange") -> Figure:
@@ -40,6 +40,16 @@ def write_lr_range(folder: str | Path, found: "LrRange", settings: Mapping) -> l
     paths[0].write_text(json.dumps(found._asdict() | {"settings": dict(settings)}, indent=1) + "\n", "utf-8")
     lr_range_figure(found).savefig(paths[1])
     return paths
+
+
+def suggest_lr(config: "LrRangeConfig") -> list[str | Path]:
+    """Try the rates that `config` describes; returns which one to take, in words, and the files written."""
+    from mdlib.run import new_model, open_feed
+    from mdlib.training.lr_range import lr_range
+
+    found = lr_range(config, new_model(config), open_feed(config))
+    words = "the loss never fell" if found.suggestion is None else f"take --lr {found.suggestion:g}"
+    return [words, *write_lr_range(config.run, found, config.as_json())]
 
 
 def read_rows(run: str | Path) -> list[dict]:

@@ -1,17 +1,62 @@
-"""What an evaluation found, as figures: conditions, and how much a soft mask can be trusted."""
+"""What an evaluation found, as files and figures: conditions, and how much a soft mask can be trusted."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.disturb import UNSEEN
+from mdlib.evaluation.protocol import evaluate
+from mdlib.evaluation.report import format_table
 from mdlib.viewing.figures import BLUE, GRAY, INK, ORANGE, blank, label
+from mdlib.viewing.predict import Predictor
 
 # Form and colour tell them apart; the network comes last, on top of the others.
 MARKS = {"subtraction": ("s", GRAY), "best threshold": ("D", ORANGE), "network": ("o", BLUE)}
 BINS = 10
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measures a network on rooms and objects that its training never saw, beside plain subtraction.
+
+    Writes the table as JSON and, beside it, as Markdown.
+    """
+
+    data: Path
+    """Folder of the data set."""
+    weights: str = "mdnet"
+    """Run folder or saved model folder, or the name of weights that come with the package."""
+    json: Path = Path("evaluation.json")
+    """File for the result; the same name with .md gets the table."""
+    pairs: int | None = None
+    """Pairs per set and condition; those of published tables (2,000 and 500) where it is not given."""
+    seed: int = 0
+    """Seed of the pairs and the disturbances."""
+    batch_size: int = 32
+    """Pairs measured at a time; changes no result."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network runs; auto takes a GPU if there is one."""
+
+
+def evaluate_weights(config: EvaluateConfig) -> list[str | Path]:
+    """Measure a network by the protocol; returns the table and the files written."""
+    model = Predictor.load(config.weights, None if config.device == "auto" else config.device).model
+    data = open_stored_or_live(config.data)
+    result = evaluate(
+        model, data, pairs=config.pairs, seed=config.seed, batch_size=config.batch_size, progress=True
+    )
+    table = format_table(result)
+    config.json.parent.mkdir(parents=True, exist_ok=True)
+    config.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    config.json.with_suffix(".md").write_text(table, "utf-8")
+    return [table, config.json, config.json.with_suffix(".md")]
 
 
 def conditions_figure(result: Mapping) -> Figure:

@@ -216,6 +216,12 @@ def write_profile(folder: str | Path, found: Profile, settings: Mapping) -> list
     return paths
 
 
+def report_profile(config: ProfileConfig) -> list[str | Path]:
+    """Measure the steps that `config` describes; returns the table and the files written."""
+    found = profile(config)
+    return [found.table(), *write_profile(config.run, found, config.as_json())]
+
+
 def _train(
     config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple], laps: Laps, count: int
 ) -> dict[str, list[dict[str, float]]]:

@@ -167,7 +167,7 @@ def test_a_lost_scheduler_is_said(tmp_path):
 def test_without_dask_the_extra_is_named(config, tmp_path):
     """In a process whose Python finds no such package."""
     code = (
-        "import sys; sys.modules['distributed'] = None; from mdlib.__main__ import main; "
+        "import sys; sys.modules['distributed'] = None; from mdlib.cli import main; "
         "sys.exit(main(sys.argv[1:]))"
     )
     words = ["create", tmp_path / "set", "--bg", config.bg, "--fg", config.fg, "--dask", "tcp://here:1"]

@@ -1,0 +1,170 @@
+"""The command line: python -m mdlib COMMAND ...
+
+Each command is made from a config dataclass, so its options are the fields that Python code uses too (see
+options). What a command needs is imported when it runs, so the list of commands appears at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from mdlib import __version__
+from mdlib.options import parse
+
+# What can go wrong without a mistake in the program: bad files or arguments, a full disk, a missing extra,
+# numbers that overflow in training, a worker or a GPU that ran out of memory.
+EXPECTED_ERRORS = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError)
+WRONG_INPUT, STOPPED = 2, 130
+
+
+class Command(NamedTuple):
+    """What a command does, in a few words, and where it lies in mdlib: "module:Config:function".
+
+    The function takes the config and returns what is printed: a text or path, or a list of them. `function`
+    is "module:function" where it lies elsewhere; where `spread`, it takes the config's fields one by one.
+    """
+
+    about: str
+    config: str
+    function: str = ""
+    spread: bool = False
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "data": {
+        "create": Command("make a data set from rooms and cut-outs", "creation.create:CreateConfig:create"),
+        "pack": Command("make a data set of archives of another project", "creation.pack:PackConfig:pack"),
+        "cutout": Command(
+            "cut objects out of photographs, for create --fg", "creation.cut_out:CutoutConfig:cut_out"
+        ),
+        "fetch": Command(
+            "get a file from Google Drive, the web or a bucket",
+            "loading.fetch:FetchConfig:fetch",
+            spread=True,
+        ),
+        "info": Command(
+            "print what a data set holds; check its files",
+            "creation.info:InfoConfig:info",
+            spread=True,
+        ),
+        "sample": Command("write one sample of a data set as pictures", "viewing.scenes:SampleConfig:sample"),
+    },
+    "train": {
+        "train": Command(
+            "train a network on a data set, or go on with it", "training.config:TrainConfig", "run:train"
+        ),
+        "lr-range": Command(
+            "try learning rates from small to large and suggest one",
+            "training.lr_range:LrRangeConfig",
+            "viewing.curves:suggest_lr",
+        ),
+        "profile": Command(
+            "measure where the time of a training step goes",
+            "viewing.step_profile:ProfileConfig:report_profile",
+        ),
+    },
+    "use": {
+        "evaluate": Command(
+            "measure a trained network beside plain subtraction",
+            "viewing.results:EvaluateConfig:evaluate_weights",
+        ),
+        "predict": Command(
+            "mask and depth of any two pictures of the same place", "viewing.scenes:PredictConfig:predict"
+        ),
+        "summary": Command(
+            "print the layers of a network and what a prediction costs",
+            "viewing.network.summary:SummaryConfig:summarise",
+        ),
+        "draw": Command(
+            "draw how a network calculates, or where it looks", "viewing.network.draw:DrawConfig:draw"
+        ),
+    },
+}
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+USAGE = """usage: python -m mdlib COMMAND ...
+
+{commands}
+options:
+  --debug    show the whole trace of an error (also: MDLIB_DEBUG=1)
+  --version  print the version
+
+python -m mdlib COMMAND --help tells the options of a command, --help-all those of experts too.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 wrong input (a sentence on stderr), 130 stopped."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["--"]:  # which torch.distributed.run wants before options that look like its own
+        arguments = arguments[1:]
+    debug = "--debug" in arguments or os.environ.get("MDLIB_DEBUG", "0") not in ("", "0")
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    name = arguments[0] if arguments else None
+    if name in COMMANDS:
+        return run_command(partial(_run, name), arguments[1:], debug)
+    if name == "--version":
+        print(f"mdlib {__version__}")
+        return 0
+    if name in ("-h", "--help", None):
+        print(usage(), end="", file=sys.stdout if name else sys.stderr)
+        return 0 if name else WRONG_INPUT
+    print(f"error: no command {name!r}; the commands are {', '.join(COMMANDS)}", file=sys.stderr)
+    return WRONG_INPUT
+
+
+def usage() -> str:
+    """The list of commands, in groups."""
+    lines = []
+    for group, commands in GROUPS.items():
+        lines += [f"{group}:", *(f"  {name:10} {command.about}" for name, command in commands.items()), ""]
+    return USAGE.format(commands="\n".join(lines))
+
+
+def run_command(command: Callable[[list[str]], int | None], words: list[str], debug: bool) -> int:
+    """The exit code of `command(words)`; an expected error becomes one sentence on stderr, unless `debug`."""
+    try:
+        return command(words) or 0
+    except KeyboardInterrupt as stop:  # which may say what is done and how to go on
+        print(str(stop) or "stopped", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except EXPECTED_ERRORS as error:
+        if debug:
+            raise
+        where = " (--debug shows where)" if isinstance(error, RuntimeError) else ""
+        print(f"error: {_sentence(error)}{where}", file=sys.stderr)
+        return WRONG_INPUT
+
+
+def _run(name: str, words: list[str]) -> int:
+    command = COMMANDS[name]
+    module, cls, *function = command.config.split(":")
+    recipes = name in GROUPS["train"]
+    config = parse(_lazy(f"{module}:{cls}"), f"python -m mdlib {name}", words, recipes)
+    call = _lazy(command.function or f"{module}:{function[0]}")
+    found = call(**vars(config)) if command.spread else call(config)
+    finished = True
+    if name == "train":
+        found, finished = found.run, found.finished
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        for line in found if isinstance(found, list) else [found]:
+            print(line)
+    return 0 if finished else STOPPED  # stopped by a signal: what comes next in a script must not run
+
+
+def _lazy(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(f"mdlib.{module}"), name)
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error; for one of the operating system its reason and the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
