@@ -99,7 +99,7 @@ def _printed(config: type, settings: dict[str, Any], recipes: bool, whole: bool)
     """The form that tyro prints: the fields below their headings, with their texts."""
     extra = {
         "help_all": (FlagCreatePairsOff[bool], False, "show all options, with their long texts", None),
-        "config": (Path, Path(), "JSON file with settings (a config.json, recipe.json)", "FILE"),
+        "config": (Path, Path(), "JSON file with settings, such as config.json", "FILE"),
     }
     if recipes:
         extra["recipe"] = (str, "mdnet", "how a known network was trained, as settings", "NAME")
@@ -117,7 +117,7 @@ def _printed(config: type, settings: dict[str, Any], recipes: bool, whole: bool)
     for heading, inside in groups.items():
         group = make_dataclass("Group", inside, kw_only=True)
         group.__doc__ = ""
-        place = Annotated[group, arg(name=heading)]
+        place = Annotated[group, arg(name=heading.lower())]
         options.append((f"group_{len(options)}", place, field(default_factory=group)))
     form = make_dataclass(config.__name__, options, kw_only=True)
     form.__doc__ = inspect.getdoc(config) if whole else inspect.getdoc(config).partition("\n\n")[0]

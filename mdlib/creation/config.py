@@ -24,7 +24,7 @@ class CreateConfig:
     out: Path
     """Folder of the data set. The same command goes on where an interrupted one stopped."""
 
-    # pictures
+    # Pictures
     bg: Path | None = None
     """Folder with pictures of empty backgrounds: JPEG, PNG or WebP of any size."""
     fg: Path | None = None
@@ -40,7 +40,7 @@ class CreateConfig:
     upscale: bool = field(default=False, metadata=ADVANCED)
     """Accept backgrounds that are smaller than the size asked for, and enlarge them."""
 
-    # depth
+    # Depth
     depth: Literal["scene", "teacher", "none"] | None = None
     """Where depth comes from, scene, teacher or none: "scene" (that of rooms or --bg-depth), "teacher" (a
     network's guess, for photographs) or "none". Without it, scene if there is any."""
@@ -56,7 +56,7 @@ class CreateConfig:
     """What the teacher looks at: "bg" (each background and each cut-out once, then put together) or
     "composite" (every finished picture, which takes much longer)."""
 
-    # placement
+    # Placement
     placements: int = 20
     """Places for each cut-out and background."""
     flip: bool = True
@@ -77,7 +77,7 @@ class CreateConfig:
     """Let objects cast a soft shadow, on the floor and walls where there is depth. It belongs to the picture,
     not to the mask."""
 
-    # work
+    # Work
     seed: int = 0
     """What all random choices follow from."""
     workers: int = 2

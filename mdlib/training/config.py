@@ -121,12 +121,12 @@ class TrainConfig:
     size: int | None = None
     """Shorter side of the pictures in px. The data set's where it is not given."""
     stages: str = ""
-    """Sizes one after the other. With their shares of the run, and batch sizes where they differ, such as
-    "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
+    """Sizes in turn, such as 112:0.6,160:0.4. With their shares of the run, and batch sizes where they differ,
+    as in "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
     "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
     frozen decoder is left out of the loss."""
     augment: float = 1.0
-    """Strength of the augmentation, 0 to 1. Flips, recolouring and disturbances: 1 = 3 of 4 samples are
+    """Strength of augmentation, 0 to 1. Flips, recolouring and disturbances: 1 = 3 of 4 samples are
     disturbed, 0 = as stored."""
 
     # Checks and checkpoints
@@ -167,8 +167,8 @@ class TrainConfig:
 
     # Options of earlier versions, and what to write instead.
     GONE: ClassVar[dict[str, str]] = {
-        "drop_every": "drop_every is no option any more: leave it out, or with schedule step give drop_at, where "
-        "in the run the rate drops (what drop_every 0.3 did, drop_at 0.3 0.6 0.9 does)"
+        "drop_every": "drop_every is no option any more: leave it out, or with schedule step give drop_at, "
+        "where in the run the rate drops (what drop_every 0.3 did, drop_at 0.3 0.6 0.9 does)"
     }
 
     def __post_init__(self) -> None:
