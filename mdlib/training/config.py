@@ -121,9 +121,9 @@ class TrainConfig:
     size: int | None = None
     """Shorter side of the pictures in px. The data set's where it is not given."""
     stages: str = ""
-    """Sizes in turn, such as 112:0.6,160:0.4. With their shares of the run, and batch sizes where they differ,
-    as in "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as in
-    "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
+    """Sizes in turn, such as 112:0.6,160:0.4. With their shares of the run, and batch sizes where they
+    differ, as in "112:0.6:32,160:0.4:16". A stage may also have lr=NUMBER, loss=NAME and freeze=PART+PART, as
+    in "112:0.5:32:freeze=mask_decoder,112:0.5:32:freeze=encoder+depth_decoder:lr=0.001"; what belongs to a
     frozen decoder is left out of the loss."""
     augment: float = 1.0
     """Strength of augmentation, 0 to 1. Flips, recolouring and disturbances: 1 = 3 of 4 samples are
