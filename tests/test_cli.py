@@ -98,5 +98,5 @@ def test_commands_of_the_readme_exist(repository, command_line):
     assert {line.split()[0] for line in lines} >= set(COMMANDS)  # all are told about
     for line in lines:
         command, *words = shlex.split(line)
-        options = set(re.findall(r"--[a-z-]+", command_line(command, "--help").out))
+        options = set(re.findall(r"--[a-z-]+", command_line(command, "--help-all").out))
         assert {word for word in words if word.startswith("--")} <= options, line
