@@ -92,8 +92,9 @@ def test_exit_codes_reach_the_shell():
 
 
 def test_commands_of_the_readme_exist(repository, command_line):
-    """Each `python -m mdlib` line of README and Makefile: its command and its options are there."""
-    text = (repository / "README.md").read_text("utf-8") + (repository / "Makefile").read_text("utf-8")
+    """Each `python -m mdlib` line of README, docs and Makefile: its command and its options are there."""
+    pages = [repository / "README.md", *sorted((repository / "docs").glob("*.md")), repository / "Makefile"]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
     lines = re.findall(r"-m mdlib (?:-- )?([a-z][a-z-]* [^\n`#]*)", text.replace("\\\n", " "))
     assert {line.split()[0] for line in lines} >= set(COMMANDS)  # all are told about
     for line in lines:
