@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from PIL import Image
+from matplotlib.figure import Figure
 
 from mdlib.evaluation.metrics import mask_metrics
-from mdlib.loading.codec import decode, depth_to_closeness, encode_png, to_unit, z_to_closeness
+from mdlib.loading.codec import decode, depth_to_closeness, encode_png, to_unit
 from mdlib.viewing.figures import overlay, panel, sample_grid
 from mdlib.viewing.predict import Prediction, Predictor, as_picture
 
@@ -83,15 +83,6 @@ def scene(dataset: "SceneDataset", index: int) -> dict[str, np.ndarray | None]:
     }
 
 
-def drawn_scene(room: int, prop: int, size: tuple[int, int]) -> dict[str, np.ndarray | None]:
-    """Drawn room `room` of `size` (H, W) with thing `prop` in it, as `scene` gives a sample."""
-    from mdlib.rooms.generate import render_room_with_prop
-
-    drawn = render_room_with_prop(room, prop, size)
-    closeness = z_to_closeness(torch.from_numpy(np.array(drawn.z))).numpy()
-    return {"bg_img": drawn.room.rgb, "fg_bg_img": drawn.rgb, "mask": drawn.mask, "depth": closeness}
-
-
 def packaged_scene() -> dict[str, np.ndarray | None]:
     """The sample that comes with the package (assets/sample), as `scene` gives one: a drawn room, 224 px."""
     data = {path.name.split(".")[0]: path.read_bytes() for path in PACKAGED.iterdir()}
@@ -108,34 +99,23 @@ def write_prediction(
     mask.png is 8-bit gray, 255 = all object. depth.png is 16-bit gray: closeness times 65,535, so bright is
     near; it is left out where the network has no depth.
     """
-    folder = _made(folder)
-    written = _write_maps(folder, prediction.mask, prediction.depth)
-    Image.fromarray(overlay(fg_bg_img, prediction.mask)).save(folder / "overlay.png")
-    panel(bg_img, fg_bg_img, prediction.mask, prediction.depth).savefig(folder / "panel.png")
-    return [*written, folder / "overlay.png", folder / "panel.png"]
+    files = png_files(*prediction) | {"overlay.png": encode_png(overlay(fg_bg_img, prediction.mask))}
+    return _write(folder, files, panel(bg_img, fg_bg_img, *prediction))
 
 
 def write_scene(folder: str | Path, sample: dict[str, np.ndarray | None]) -> list[Path]:
     """Write bg.png, fg_bg.png, panel.png, and mask.png, depth.png as in `write_prediction` (0 = unknown)."""
-    folder = _made(folder)
-    for name in ("bg", "fg_bg"):
-        Image.fromarray(sample[f"{name}_img"]).save(folder / f"{name}.png")
-    written = [folder / "bg.png", folder / "fg_bg.png", *_write_maps(folder, sample["mask"], sample["depth"])]
-    sample_grid([sample]).savefig(folder / "panel.png")
-    return [*written, folder / "panel.png"]
+    pair = {f"{name}.png": encode_png(sample[f"{name}_img"]) for name in ("bg", "fg_bg")}
+    return _write(folder, pair | png_files(sample["mask"], sample["depth"]), sample_grid([sample]))
 
 
-def _made(folder: str | Path) -> Path:
+def _write(folder: str | Path, files: dict[str, bytes], figure: Figure) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _write_maps(folder: Path, mask: np.ndarray, depth: np.ndarray | None) -> list[Path]:
-    written = png_files(mask, depth)
-    for name, data in written.items():
+    for name, data in files.items():
         (folder / name).write_bytes(data)
-    return [folder / name for name in written]
+    figure.savefig(folder / "panel.png")
+    return [*(folder / name for name in files), folder / "panel.png"]
 
 
 def png_files(mask: np.ndarray, depth: np.ndarray | None) -> dict[str, bytes]:

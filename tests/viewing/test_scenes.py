@@ -8,7 +8,6 @@ from mdlib.loading.codec import decode
 from mdlib.loading.dataset import open_dataset
 from mdlib.viewing.predict import Prediction
 from mdlib.viewing.scenes import (
-    drawn_scene,
     mask_iou,
     packaged_scene,
     scene,
@@ -74,14 +73,6 @@ def test_packaged_sample_is_a_scene():
     assert changed[sample["mask"] > 0.9].mean() > 10 * changed[sample["mask"] == 0].mean()
     # What was added stands nearer than the wall behind it.
     assert np.median(sample["depth"][sample["mask"] > 0.5]) > np.median(sample["depth"][:60])
-
-
-def test_drawn_scene():
-    drawn = drawn_scene(3, 4, (32, 40))
-    assert drawn["bg_img"].shape == (32, 40, 3)
-    assert (
-        drawn["depth"].shape == (32, 40) and np.nanmin(drawn["depth"]) > 0 and np.nanmax(drawn["depth"]) <= 1
-    )
 
 
 def test_iou_of_two_masks():

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mdlib.colours import depth_colours
 from mdlib.loading.dataset import SceneDataset
+from mdlib.viewing.figures import overlay
 from mdlib.viewing.pair_check import check_pair
-from mdlib.viewing.panels.panel import NOTE, WARNING, Panel, heading, row
+from mdlib.viewing.panels.panel import NOTE, WARNING, Panel, button, heading, row
 from mdlib.viewing.panels.picture_input import PictureSlot
+from mdlib.viewing.panels.pictures import PanelPicture
 from mdlib.viewing.predict import Prediction, Predictor
 from mdlib.viewing.scenes import packaged_scene, scene
 from mdlib.viewing.uploads import LONGEST_PX, Upload, fit_pair, read_upload
@@ -61,15 +64,10 @@ class Chooser:
         self.sample.add_class("sample")
         if last == 0:
             self.sample.layout.display = "none"  # nothing to choose
-        self.again = widgets.Button(
-            description="Show the sample", tooltip="Back from own pictures to the sample"
-        )
-        self.again.add_class("show-sample")
-        self.swap = widgets.Button(description="Swap the two", tooltip="The empty place is the other one")
-        self.swap.add_class("swap")
-        self.swap.on_click(lambda button: self.attempt(self._swap, "swapping ..."))
         self.sample.observe(lambda change: self.take_sample(), "value")
-        self.again.on_click(lambda button: self.take_sample())
+        back, other = "Back from own pictures to the sample", "The empty place is the other one"
+        self.again = button("Show the sample", back, "show-sample", self.take_sample)
+        self.swap = button("Swap the two", other, "swap", lambda: self.attempt(self._swap, "swapping ..."))
         self.slots = [
             PictureSlot("Empty place", "bg", self._taker("bg"), attempt),
             PictureSlot("Scene with the object", "fg-bg", self._taker("fg_bg"), attempt),
@@ -147,6 +145,20 @@ class PairPanel(Panel):
     def controls(self) -> list["Widget"]:
         """The panel's own controls."""
         return []
+
+    def pictures(
+        self, bg_img: np.ndarray, fg_bg_img: np.ndarray, found: Prediction, how: str = ""
+    ) -> list[PanelPicture]:
+        """The two pictures and what is seen in them; `how`: what was done with them, in words."""
+        shown = [
+            PanelPicture("bg", f"Empty place{how}", bg_img),
+            PanelPicture("fg-bg", f"Scene{how}", fg_bg_img),
+            PanelPicture("overlay", "Found, outlined", overlay(fg_bg_img, found.mask)),
+            PanelPicture("mask", "Mask: white was added", found.mask),
+        ]
+        if found.depth is not None:
+            shown.append(PanelPicture("depth", "Depth", depth_colours(found.depth), depth=True))
+        return shown
 
     def draw(self) -> list[tuple[str, str]]:
         """Show what is to be seen of the pair; returns messages."""

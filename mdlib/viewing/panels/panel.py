@@ -1,6 +1,7 @@
 """What all panels have: a heading, controls, a line that says what happens, pictures; errors become words."""
 
 import html
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,7 @@ class Panel:
         """What the panel shows now as a figure, for pages on which no program runs."""
         settings = self.settings()
         lines = [*([settings] if settings else []), *(f"{kind}: {text}" for kind, text in self.messages)]
-        return still(self.title, "\n".join(_wrapped(line) for line in lines), self.shown)
+        return still(self.title, "\n".join(textwrap.fill(line, 110) for line in lines), self.shown)
 
     def settings(self) -> str:
         """How the controls stand, in words."""
@@ -148,14 +149,18 @@ def slider(label: str, value: int, low: int, high: int, name: str, unit: str = "
     return made
 
 
+def button(label: str, tooltip: str, name: str, press: Callable[[], object], **more: object) -> "Widget":
+    """A button that calls `press()`; `name` as in `slider`, `more` as in ipywidgets.Button."""
+    import ipywidgets as widgets
+
+    made = widgets.Button(description=label, tooltip=tooltip, **more)
+    made.add_class(name)
+    made.on_click(lambda made: press())
+    return made
+
+
 def heading(text: str) -> "Widget":
     """A small heading among controls."""
     import ipywidgets as widgets
 
     return widgets.HTML(f"<h4>{html.escape(text)}</h4>")
-
-
-def _wrapped(line: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(line, 110))

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mdlib.colours import depth_colours
 from mdlib.evaluation.disturb import ADJUSTABLE, disturb_by
 from mdlib.loading.codec import encode_png, to_imgs
 from mdlib.viewing.effects import cut_out
-from mdlib.viewing.figures import overlay
 from mdlib.viewing.panels.pair_panel import PairPanel
-from mdlib.viewing.panels.panel import DONE, heading, row, slider
+from mdlib.viewing.panels.panel import DONE, button, heading, row, slider
 from mdlib.viewing.panels.pictures import PanelPicture, file_link
 from mdlib.viewing.scenes import mask_iou, png_files
 
@@ -46,17 +44,9 @@ class PredictPanel(PairPanel):
         """Show both pictures and what was found."""
         pair, (mask, depth) = self.pair, self.prediction
         cutout = cut_out(pair.bg_img, pair.fg_bg_img, mask)
-        shown = [
-            PanelPicture("bg", "Empty place", pair.bg_img),
-            PanelPicture("fg-bg", "Scene", pair.fg_bg_img),
-            PanelPicture("overlay", "Found, outlined", overlay(pair.fg_bg_img, mask)),
-            PanelPicture("mask", "Mask: white was added", mask),
-            PanelPicture("cutout", "Cut-out", cutout),
-        ]
-        if depth is not None:
-            shown.insert(4, PanelPicture("depth", "Depth", depth_colours(depth), depth=True))
         files = png_files(mask, depth) | {"cutout.png": encode_png(cutout)}
         links = (file_link(name, "image/png", data) for name, data in files.items())
+        shown = [*self.pictures(*pair[:2], self.prediction), PanelPicture("cutout", "Cut-out", cutout)]
         self.show(shown, "To save: " + "".join(links))
         return [(DONE, self._summary(mask, depth))]
 
@@ -87,32 +77,20 @@ class StressPanel(PairPanel):
 
     def controls(self) -> list["Widget"]:
         """A slider per disturbance, and a button that sets all to nothing."""
-        import ipywidgets as widgets
-
         self.sliders = {name: slider(LABELS[name], 0, 0, 100, f"stress-{name}") for name in ADJUSTABLE}
         for one in self.sliders.values():
             one.observe(self.redraw, "value")
-        self.reset = widgets.Button(description="All to nothing", tooltip="Set every slider to 0")
-        self.reset.add_class("stress-reset")
-        self.reset.on_click(self._reset)
+        self.reset = button("All to nothing", "Set every slider to 0", "stress-reset", self._reset)
         return [heading("Disturbances"), row(*self.sliders.values()), self.reset]
 
     def draw(self) -> list[tuple[str, str]]:
         """Show both pictures as disturbed, and what the network makes of them."""
         bg_img, fg_bg_img = self._disturbed()
-        mask, depth = self.predictor(bg_img, fg_bg_img)
-        shown = [
-            PanelPicture("bg", "Empty place, disturbed", bg_img),
-            PanelPicture("fg-bg", "Scene, disturbed", fg_bg_img),
-            PanelPicture("overlay", "Found, outlined", overlay(fg_bg_img, mask)),
-            PanelPicture("mask", "Mask: white was added", mask),
-        ]
-        if depth is not None:
-            shown.append(PanelPicture("depth", "Depth", depth_colours(depth), depth=True))
-        self.show(shown)
+        prediction = self.predictor(bg_img, fg_bg_img)
+        self.show(self.pictures(bg_img, fg_bg_img, prediction, how=", disturbed"))
         if self.pair.mask is not None:
-            return [(DONE, f"IoU {mask_iou(mask, self.pair.mask):.2f} with the true mask.")]
-        iou = mask_iou(mask, self.prediction.mask)
+            return [(DONE, f"IoU {mask_iou(prediction.mask, self.pair.mask):.2f} with the true mask.")]
+        iou = mask_iou(prediction.mask, self.prediction.mask)
         return [
             (DONE, f"The true mask is not known; IoU {iou:.2f} with the mask of the undisturbed pictures.")
         ]
@@ -131,7 +109,7 @@ class StressPanel(PairPanel):
         made = disturb_by(strengths, bg, fg_bg, torch.from_numpy(np.array(mask, np.float32))[None, None])
         return tuple(to_imgs(x)[0] for x in made)
 
-    def _reset(self, button: object) -> None:
+    def _reset(self) -> None:
         for one in self.sliders.values():
             one.unobserve(self.redraw, "value")  # one picture at the end, not eleven
             one.value = 0

@@ -11,7 +11,7 @@ from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.curves import newest_sheet, rows_so_far, run_figure
-from mdlib.viewing.panels.panel import DONE, NOTE, WORKING, Panel, row
+from mdlib.viewing.panels.panel import DONE, NOTE, WORKING, Panel, button, row
 from mdlib.viewing.panels.pictures import PanelPicture
 
 BY = "the stop button"
@@ -34,20 +34,13 @@ class TrainingPanel(Panel):
         self.config, self.every_s = config, every_s
         self.trainer: Trainer | None = None
         self.thread: threading.Thread | None = None
-        self.start, self.stop = (
-            widgets.Button(description=label, icon=icon, tooltip=tip, layout={"width": "120px"})
-            for label, icon, tip in (
-                ("Start", "play", "Start the run, or go on where it stopped"),
-                ("Stop", "stop", "Finish the step at hand, save, and stop"),
-            )
-        )
-        self.start.add_class("training-start")
-        self.stop.add_class("training-stop")
+        wide = {"width": "120px"}
+        begin, end = "Start the run, or go on where it stopped", "Finish the step at hand, save, and stop"
+        self.start = button("Start", begin, "training-start", self._start, icon="play", layout=wide)
+        self.stop = button("Stop", end, "training-stop", self._ask_to_stop, icon="stop", layout=wide)
         self.bar = widgets.FloatProgress(
             min=0, max=1, description="0 %", layout={"width": "340px"}, style={"description_width": "50px"}
         )
-        self.start.on_click(lambda button: self._start())
-        self.stop.on_click(lambda button: self._ask_to_stop())
         self.build([row(self.start, self.stop, self.bar)])
         self.stop.disabled = True
         self.tell([(NOTE, "Press Start. A run that was stopped earlier goes on from its last checkpoint.")])
