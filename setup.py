@@ -18,6 +18,7 @@ requires = [
     "ipywidgets>=7.7.1",
     "gdown>=5.2",
     "requests>=2.28",
+    "urllib3>=1.26",
     "torchsummary>=1.5",
     "torchviz>=0.0.2",
     "accelerate>=1.0",
