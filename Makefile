@@ -84,7 +84,7 @@ test-colab: env
 		"ipykernel<7" "numpy==2.1.*" "pillow==11.3.*" "matplotlib==3.10.*" nbclient nbformat
 	@$(PY) -c "import sysconfig; print(f'import site; site.addsitedir({sysconfig.get_path(\"purelib\")!r})')" \
 		> "$$($(COLAB)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/the_rest.pth"
-	@OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q tests/notebooks tests/viewing/test_widgets.py -m "not slow"
+	@OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q tests/notebooks tests/viewing/panels -m "not slow"
 
 lint: env
 	@$(PY) -m ruff check .
