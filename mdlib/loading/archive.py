@@ -50,6 +50,9 @@ class Archive:
     Safe under threads, fork and spawn: reads name their position, so that a descriptor inherited by fork is
     as good as an own one, and forked processes share the index as it is. A pickled copy holds little more
     than the paths and reads the directories again; ValueError where an archive was changed meanwhile.
+
+    Example:
+        >>> archive = Archive("a.zip"); data = archive.read(archive.find("mask/7.png"))
     """
 
     def __init__(self, paths: Sequence[str | Path] | str | Path):

@@ -36,6 +36,9 @@ class SceneDataset:
     `data[i]` is a dict of tensors: `bg`, `fg_bg` (3,H,W uint8), `mask` (1,H,W uint8), `depth` (1,H,W; uint16
     millimetres or uint8 closeness as stored; absent where `depth_kind` is "none"), `bg_index` and `index`
     (int64). A damaged sample raises ValueError naming it.
+
+    Example:
+        >>> train = open_dataset("DATA").split()["train"]; mask = train[0]["mask"]
     """
 
     def __init__(self, store: BaseStore, rows: np.ndarray | None = None):

@@ -89,18 +89,14 @@ def open_shards(path: Path, info: dict) -> Archive:
     """The shards of the data set in the folder `path`, each in the length that `info` states."""
     shards = [path / shard["name"] for shard in info["shards"]]
     for shard, entry in zip(shards, info["shards"], strict=True):
-        _check_shard(shard, entry["bytes"])
+        if not shard.is_file():
+            raise FileNotFoundError(f"{shard} is missing; run the same create command again to make it")
+        if shard.stat().st_size != entry["bytes"]:
+            raise ValueError(
+                f"{shard} has {shard.stat().st_size:,} bytes, expected {entry['bytes']:,}: it is truncated "
+                f"or was changed. Delete it and run the same create command again."
+            )
     return Archive(shards)
-
-
-def _check_shard(path: Path, size: int) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; run the same create command again to make it")
-    if path.stat().st_size != size:
-        raise ValueError(
-            f"{path} has {path.stat().st_size:,} bytes, expected {size:,}: it is truncated or was changed. "
-            f"Delete it and run the same create command again."
-        )
 
 
 def read_objects(archive: Archive, part: int) -> dict[str, np.ndarray]:

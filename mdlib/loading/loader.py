@@ -84,6 +84,9 @@ class Loader:
     smallest that is not below `size`. `set_epoch(epoch, start)` chooses the order and the first batch;
     batches before it are not read. `to_float` brings a batch to a device as the network wants it. An
     exception in a decoding thread is raised here and names the sample.
+
+    Example:
+        >>> loader = make_loader(dataset, 16); floats = [loader.to_float(batch) for batch in loader]
     """
 
     def __init__(

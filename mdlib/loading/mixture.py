@@ -17,6 +17,9 @@ class Mixture:
     A shuffled loader mixes them in every batch, each sample once per epoch, in an order that follows from
     seed and epoch as it does for one data set. Depth comes as closeness, nan where a part has none. All
     backgrounds are copied into one tensor. Raises ValueError where the parts differ in size.
+
+    Example:
+        >>> loader = make_loader(Mixture([open_dataset("A"), open_dataset("B")]), shuffle=True)
     """
 
     def __init__(self, parts: Sequence[SceneDataset]):
@@ -85,11 +88,10 @@ class Mixture:
         self, k: int, batch: dict, device: str | torch.device, reduce: int
     ) -> dict[str, torch.Tensor]:
         moved = self.parts[k].to_device(batch, device, reduce)
-        mask = moved["mask"]
-        depth = codec.depth_to_closeness(moved["depth"]) if "depth" in moved else None
-        if depth is None:
-            depth = torch.full_like(mask, torch.nan, dtype=torch.float32)
-        return {"fg_bg": moved["fg_bg"], "mask": mask, "depth": depth}
+        depth = torch.full_like(moved["mask"], torch.nan, dtype=torch.float32)
+        if "depth" in moved:
+            depth = codec.depth_to_closeness(moved["depth"])
+        return {"fg_bg": moved["fg_bg"], "mask": moved["mask"], "depth": depth}
 
 
 def _digests(*sets: SceneDataset) -> set[bytes]:

@@ -264,11 +264,11 @@ def _zip64(extra: bytes, values: list[int], path: Path) -> list[int]:
 def _check_overlap(index: ZipIndex, path: Path) -> None:
     """No two members share a byte (the trick of archives that expand to a multiple of their size)."""
     offset, end = index.offset, index.offset + index.size + LOCAL_HEADER
-    in_order = (offset[1:] > offset[:-1]).all()
-    order = np.arange(len(offset)) if in_order else np.argsort(offset, kind="stable")
-    shared = np.flatnonzero(end[order[:-1]] > offset[order[1:]])
+    in_order = (offset[1:] > offset[:-1]).all()  # as most archives are: nothing is sorted or copied then
+    order = slice(None) if in_order else np.argsort(offset, kind="stable")
+    shared = np.flatnonzero(end[order][:-1] > offset[order][1:])
     if len(shared):
-        _refuse_bounds(path, index.name_bytes(int(order[shared[0]])))
+        _refuse_bounds(path, index.name_bytes(int(np.arange(len(offset))[order][shared[0]])))
 
 
 def _refuse_bounds(path: Path, name: bytes) -> None:

@@ -32,6 +32,9 @@ class ShardWriter:
 
     Written beside `path` under a temporary name with host and process in it, synced, then renamed. After
     an exception the temporary file is removed and nothing appears under the final name.
+
+    Example:
+        >>> with ShardWriter("a.zip") as shard: shard.add("mask/7.png", data)
     """
 
     def __init__(self, path: str | Path, comment: bytes = b""):

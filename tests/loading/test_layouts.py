@@ -536,12 +536,14 @@ def test_a_folder_reads_like_an_archive_of_it(tmp_path):
     archive, folder = Archive(path), FolderArchive(tmp_path / "out")
     assert len(folder) == 4 and sorted(archive.names()) == sorted(folder.names())
     for name, data in members.items():
-        assert folder.read(folder.find(name)) == archive.read(archive.find(name)) == data
-        assert folder.name(folder.find(name)) == name
-    np.testing.assert_array_equal(folder.find_many(np.array([b"b/d", b"a.txt"])), [folder.find("b/d"), 0])
+        (number,) = folder.find_many([name])
+        assert folder.read(number) == archive.read(archive.find(name)) == data
+        assert folder.name(number) == name
+    numbers = folder.find_many(np.array([b"b/d", b"a.txt"]))
+    np.testing.assert_array_equal(numbers, folder.find_many(["b/d", "a.txt"]))
     for missing in ("b", "b/e", "zzz", "", "../out/a.txt"):
         with pytest.raises(KeyError, match="no file"):
-            folder.find(missing)
+            folder.find_many([missing])
 
 
 def test_a_folder_that_changed_or_is_not_there(tmp_path, monkeypatch):
@@ -550,7 +552,7 @@ def test_a_folder_that_changed_or_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such archive"):
         open_dataset(tmp_path / "none.zip", Layout())
     with pytest.raises(KeyError, match="no file 'a'"):
-        FolderArchive(tmp_path).find("a")
+        FolderArchive(tmp_path).find_many(["a"])
     (tmp_path / "a").write_bytes(b"12345")
     folder = FolderArchive(tmp_path)
     monkeypatch.setattr("mdlib.loading.foreign.folder.MAX_MEMBER_BYTES", 4)

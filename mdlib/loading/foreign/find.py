@@ -10,6 +10,7 @@ import numpy as np
 from mdlib.loading.archive import Archive
 from mdlib.loading.foreign.folder import FolderArchive
 
+Members = Archive | FolderArchive
 KINDS = ("fg_bg", "mask", "depth", "bg")  # also the order of the columns of a table without a header
 _PICTURES = {"jpg", "jpeg", "png", "webp"}
 _NUMBER = re.compile(r"[0-9]+")
@@ -27,9 +28,7 @@ class Found(NamedTuple):
     bg_members: np.ndarray  # member number of each background, int64
 
 
-def by_folders(
-    archive: Archive | FolderArchive, folders: dict[str, str], samples_per_background: int, path: Path
-) -> Found:
+def by_folders(archive: Members, folders: dict[str, str], samples_per_background: int, path: Path) -> Found:
     """Samples whose pictures have the same path below the folders of their kinds.
 
     folders: kind -> its folder, "" where there is none. Where the file names differ, as in `fg_bg_7.jpg` and
@@ -60,11 +59,7 @@ def by_folders(
 
 
 def by_table(
-    archive: Archive | FolderArchive,
-    labels: str,
-    columns: Sequence[str],
-    folders: dict[str, str],
-    path: Path,
+    archive: Members, labels: str, columns: Sequence[str], folders: dict[str, str], path: Path
 ) -> Found:
     """Samples as the tab-separated table `labels` lists them, parsed as arrays.
 
@@ -97,9 +92,7 @@ def by_table(
     return Found(samples, np.arange(len(samples)), members, bg.astype(np.int64), backgrounds, bg_members)
 
 
-def _trees(
-    archive: Archive | FolderArchive, folders: dict[str, str], path: Path
-) -> dict[str, dict[str, int]]:
+def _trees(archive: Members, folders: dict[str, str], path: Path) -> dict[str, dict[str, int]]:
     """Kind -> path of each picture below the folder of that kind, without its suffix -> member number.
 
     A ZIP file that is called like a folder counts as one.
@@ -240,12 +233,7 @@ def _place(cell: str, known: set[str], homes: tuple[str, str]) -> tuple[str, str
 
 
 def _listed(
-    archive: Archive | FolderArchive,
-    column: np.ndarray,
-    place: tuple[str, str],
-    what: str,
-    cells: np.ndarray,
-    first_row: int,
+    archive: Members, column: np.ndarray, place: tuple[str, str], what: str, cells: np.ndarray, first_row: int
 ) -> np.ndarray:
     """Numbers of the members that a column names."""
     taken, base = (text.encode() for text in place)

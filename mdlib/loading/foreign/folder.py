@@ -44,10 +44,6 @@ class FolderArchive:
         """The numbers of all files: a folder has one part, number 0."""
         return slice(0, len(self))
 
-    def find(self, name: str) -> int:
-        """The number of the file called `name`; KeyError where there is none."""
-        return int(self.find_many([name])[0])
-
     def find_many(self, names: Sequence[str] | np.ndarray) -> np.ndarray:
         """Numbers (int64) of the files called `names` (strings, or a bytes array of kind S).
 

@@ -30,6 +30,9 @@ class Layout:
     A table (`labels`) tells which pictures belong together, or equal paths below the folders of the kinds, as
     in `fg_bg/bg_001/img_1.jpg` and `fg_bg_mask/bg_001/img_1.jpg`. The background is then that of the first
     folder, or every so many samples the next one (`samples_per_background`).
+
+    Example:
+        >>> open_dataset("archives", Layout(depth="", samples_per_background=4000))
     """
 
     labels: str = ""
@@ -79,7 +82,7 @@ class Layout:
             )
 
 
-def open_source(path: str | Path) -> Archive | FolderArchive:
+def open_source(path: str | Path) -> find.Members:
     """A ZIP file, or all ZIP files that lie in a folder, or a folder of pictures, as one list of members.
 
     Raises FileNotFoundError, or ValueError for a file that is no whole ZIP archive.
@@ -151,7 +154,7 @@ def _cutouts(samples: list[str], numbers: np.ndarray, layout: Layout) -> tuple[l
     return entries, fg.astype(np.int64)
 
 
-def _identity(archive: Archive | FolderArchive, layout: Layout, found: find.Found) -> str:
+def _identity(archive: find.Members, layout: Layout, found: find.Found) -> str:
     digest = hashlib.sha256(json.dumps(asdict(layout)).encode())
     digest.update("\n".join(found.samples).encode("utf-8", "surrogateescape"))
     digest.update(found.bg.astype("<i8").tobytes())
@@ -178,7 +181,7 @@ def _set_tables(store: Store, layout: Layout) -> None:
         store.tables["depth"] = codec.inversion_table()
 
 
-def _picture(path: Path, archive: Archive | FolderArchive, member: int) -> np.ndarray:
+def _picture(path: Path, archive: find.Members, member: int) -> np.ndarray:
     try:
         return codec.decode(archive.read(member))
     except ValueError as error:
