@@ -145,7 +145,7 @@ def run_command(command: Callable[[list[str]], int | None], words: list[str], de
 def _run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     module, cls, *function = command.config.split(":")
-    recipes = name in GROUPS["train"]
+    recipes = _lazy("training.reference_recipes:RECIPES") if name in GROUPS["train"] else {}
     config = parse(_lazy(f"{module}:{cls}"), f"python -m mdlib {name}", words, recipes)
     call = _lazy(command.function or f"{module}:{function[0]}")
     found = call(**vars(config)) if command.spread else call(config)

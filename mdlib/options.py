@@ -14,6 +14,7 @@ import json
 import re
 import textwrap
 import types
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,29 +28,34 @@ LONGEST = 16  # letters of what stands for a value, in the short list: else opti
 Option = tuple[str, Any, Field]  # what make_dataclass takes
 
 
-def parse(config: type[Config], program: str, words: list[str], recipes: bool = False) -> Config:
+def parse(
+    config: type[Config],
+    program: str,
+    words: list[str],
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
     """The config that the words describe. Exits with help (0) or with what is wrong in them (2).
 
-    Defaults are those of the class, of the packaged recipe `--recipe NAME` (where there are `recipes`) and of
-    the file `--config FILE`; each goes before the one named first, and words go before all.
+    Words go before the settings of the file `--config FILE`, those before the ones of `--recipe NAME`, where
+    there are `recipes` (name -> settings), and all before the defaults of the class.
     """
     chooser = argparse.ArgumentParser(program, add_help=False, allow_abbrev=False)
     chooser.add_argument("--config", type=Path)
     if recipes:
-        chooser.add_argument("--recipe", default="mdnet")
+        chooser.add_argument("--recipe")
     chosen, words = chooser.parse_known_args(words)
     for option in (word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words):
         if option in getattr(config, "GONE", {}):
             raise ValueError(config.GONE[option])
     settings: dict[str, Any] = {}
-    if recipes:
-        from mdlib.training.reference_recipes import recipe
-
-        settings |= recipe(chosen.recipe)
+    if recipes and chosen.recipe:
+        if chosen.recipe not in recipes:
+            raise ValueError(f"unknown recipe {chosen.recipe!r}; there are {', '.join(recipes)}")
+        settings |= recipes[chosen.recipe]
     if chosen.config:
         settings |= read_settings(config, chosen.config)
     if {"-h", "--help", "--help-all"} & set(words):
-        form, words = _printed(config, settings, recipes, "--help-all" in words), ["--help"]
+        form, words = _printed(config, settings, recipes or (), "--help-all" in words), ["--help"]
     else:
         options = [_option(config, one, settings) for one in fields(config)]
         form = make_dataclass(config.__name__, options, kw_only=True)
@@ -92,21 +98,24 @@ def _metavar(hint: Any) -> str | None:
         return None
     if get_origin(kinds[0]) is Literal:
         return "{" + ",".join(get_args(kinds[0])) + "}"
+    if kinds[0] is bool:
+        return "{True,False}"
     return " ".join(one.__name__.upper() for one in get_args(kinds[0]) or kinds)
 
 
-def _printed(config: type, settings: dict[str, Any], recipes: bool, whole: bool) -> type:
+def _printed(config: type, settings: dict[str, Any], recipes: Collection[str], whole: bool) -> type:
     """The form that tyro prints: the fields below their headings, with their texts."""
+    known = f": {', '.join(recipes)}" if whole else ", such as unet-shared"
     extra = {
-        "help_all": (FlagCreatePairsOff[bool], False, "show all options, with their long texts", None),
-        "config": (Path, Path(), "JSON file with settings, such as config.json", "FILE"),
+        "help_all": (FlagCreatePairsOff[bool], "show all options, with their long texts", None),
+        "config": (str, "JSON file with settings, such as config.json", "FILE"),
+        "recipe": (str, f"settings of a known network{known}", "NAME"),
     }
-    if recipes:
-        extra["recipe"] = (str, "mdnet", "how a known network was trained, as settings", "NAME")
     groups: dict[str, list[Option]] = {"": []}
-    for name, (hint, default, text, metavar) in extra.items():
-        about = arg(help=text, metavar=metavar, help_behavior_hint="")
-        groups[""].append((name, Annotated[hint, about], field(default=default)))
+    for name, (hint, text, metavar) in extra.items():
+        if name != "recipe" or recipes:
+            about = arg(help=text, metavar=metavar, help_behavior_hint="")
+            groups[""].append((name, Annotated[hint, about], field(default=hint())))
     told = documented(config)
     for one in fields(config):
         heading, text = told[one.name]
@@ -205,6 +214,7 @@ def _wanted(hint: Any) -> str:
     if kind is Literal:
         return " or ".join(json.dumps(choice) for choice in inside)
     if kind is tuple:
-        return f"a list of {_wanted(inside[0])}" if inside[-1] is ... else f"a list of {len(inside)}"
+        length = "" if inside[-1] is ... else f" of {len(inside)}"
+        return f"a list{length}, each {_wanted(inside[0])}"
     names = {int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
     return names.get(hint, "an object" if kind is dict or is_dataclass(hint) else "a text")

@@ -68,6 +68,41 @@ def test_sample_then_predict(run, tiny_dataset, command_line, tmp_path):
     np.testing.assert_array_equal(mask, np.rint(Predictor.load("mdnet")(*pair).mask * 255))
 
 
+def test_what_a_file_says(run, tiny_dataset, command_line, tmp_path):
+    """A finished run's config.json and a data set's recipe.json, as they are."""
+    done = command_line("train", "--config", run / "config.json", "--run", tmp_path / "again")
+    assert done.code == 0, done.err
+    weights = "model.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() == (run / weights).read_bytes()
+    done = command_line("create", tmp_path / "data", "--config", tiny_dataset / "recipe.json", "--workers", 1)
+    assert done.code == 0, done.err
+    for name in ("dataset.json", "shard-00000.zip"):
+        assert (tmp_path / "data" / name).read_bytes() == (tiny_dataset / name).read_bytes()
+
+
+@pytest.mark.parametrize("command", ["train", "create"])
+def test_help_is_short(command, command_line, monkeypatch):
+    """A dozen options, one line each; the long texts are for --help-all."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command_line(command, "--help").out.splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 80
+    assert 12 <= len([line for line in lines if re.match(r"\W*--[a-z]", line)]) <= 18
+    assert len(command_line(command, "--help-all").out.splitlines()) > 2 * len(lines)
+
+
+def test_help_of_train_needs_no_torch():
+    code = """
+import sys
+from mdlib.cli import main
+try:
+    main(["train", "--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, command_line):
     done = command_line(command, "--help")

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "viewing": {*BELOW, "run"},
     "lessons": {*BELOW, "run", "viewing"},
     "cli": {"options"},
-    "options": {"training"},
+    "options": set(),
     "__main__": {"cli"},
     "__init__": set(),
 }  # fmt: skip
