@@ -106,9 +106,10 @@ def _metavar(hint: Any) -> str | None:
 def _printed(config: type, settings: dict[str, Any], recipes: Collection[str], whole: bool) -> type:
     """The form that tyro prints: the fields below their headings, with their texts."""
     known = f": {', '.join(recipes)}" if whole else ", such as unet-shared"
+    files = ", such as a run's config.json or a data set's recipe.json" if whole else ""
     extra = {
         "help_all": (FlagCreatePairsOff[bool], "show all options, with their long texts", None),
-        "config": (str, "JSON file with settings, such as config.json", "FILE"),
+        "config": (str, f"JSON file with values for these options{files}", "FILE"),
         "recipe": (str, f"settings of a known network{known}", "NAME"),
     }
     groups: dict[str, list[Option]] = {"": []}

@@ -37,9 +37,9 @@ class FetchConfig:
     """Fetches a file from Google Drive, the web or a bucket; with --sha256 an interrupted one goes on."""
 
     source: str
-    """Address (http, https; s3, gs ... with the extra `remote`), or id or share link on Google Drive."""
+    """Address, or id or share link on Google Drive: http and https; s3, gs ... with the extra `remote`."""
     out: str = "."
-    """File; or folder (one that exists, or ends in /), which gets the file under its name in the address."""
+    """File, or folder for it: one that exists, or ends in /, gets the file under its name in the address."""
     sha256: str | None = None
     """What the sha256 of the file must be, in hexadecimal."""
     size: int | None = None

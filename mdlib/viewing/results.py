@@ -32,7 +32,7 @@ class EvaluateConfig:
     data: Path
     """Folder of the data set."""
     weights: str = "mdnet"
-    """Run folder or saved model folder, or the name of weights that come with the package."""
+    """Name of packaged weights, or folder of a run or saved model."""
     json: Path = Path("evaluation.json")
     """File for the result; the same name with .md gets the table."""
     pairs: int | None = None

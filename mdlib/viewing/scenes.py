@@ -23,30 +23,30 @@ PACKAGED = files("mdlib.assets") / "sample"
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """Write a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
+    """Writes a sample of a data set: bg.png, fg_bg.png, panel.png, mask.png, depth.png (16-bit closeness)."""
 
     data: Path
-    """folder of the data set"""
+    """Folder of the data set."""
     set: Literal["train", "new_fg", "new_bg", "new_both", "all"] = "new_both"
-    """which backgrounds and cut-outs: seen in training or not"""
+    """Which backgrounds and cut-outs: seen in training or not."""
     index: int = 0
-    """number of the sample in this set"""
+    """Number of the sample in this set."""
     out: Path = Path("sample")
-    """folder for the pictures"""
+    """Folder for the pictures."""
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Write mask.png, depth.png (16-bit closeness), overlay.png and panel.png for two pictures of a place."""
+    """Writes mask.png, depth.png (16-bit closeness), overlay.png and panel.png of two pictures of a place."""
 
     bg: Path
-    """picture of the empty background"""
+    """Picture of the empty background."""
     fg_bg: Path
-    """the same scene with something in it, same size"""
+    """The same scene with something in it, same size."""
     weights: str = "mdnet"
-    """name of weights that come with the package, or run folder or saved model folder"""
+    """Name of packaged weights, or folder of a run or saved model."""
     out: Path = Path("prediction")
-    """folder for the pictures"""
+    """Folder for the pictures."""
 
 
 def sample(config: SampleConfig) -> list[Path]:

@@ -13,22 +13,22 @@ from mdlib.viewing.predict import Predictor, as_picture
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """Draw a network (needs Graphviz) and, with two pictures, where it looks (Grad-CAM).
+    """Draws a network (needs Graphviz) and, with two pictures, where it looks (Grad-CAM).
 
     Writes blocks.svg (its blocks with shapes), graph.svg (every operation, by torchviz), summary.txt (its
     layers) and, with pictures, attention.png.
     """
 
     model: str
-    """name of a network (fresh weights where none come with the package), run folder or saved model folder"""
+    """Name of a network, or folder of a run or saved model; fresh weights where there are none."""
     out: Path = Path("drawing")
-    """folder for the drawings"""
+    """Folder for the drawings."""
     size: int = SUMMARY_PX
-    """height and width of the pictures in px that shapes are told for"""
+    """Height and width in px of the pictures that shapes are told for."""
     format: Literal["svg", "png", "pdf", "gv"] = "svg"
-    """of the drawings; gv is their source alone, which needs no Graphviz"""
+    """Format of the drawings; gv is their source alone, which needs no Graphviz."""
     pictures: tuple[Path, Path] | None = None
-    """a picture of the empty background, and one of the same scene with something in it"""
+    """A picture of the empty background, and one of the same scene with something in it."""
 
 
 def draw(config: DrawConfig) -> list[Path]:

@@ -22,14 +22,14 @@ SUMMARY_PX, LEAST_PX = 224, 16
 
 @dataclass(frozen=True)
 class SummaryConfig:
-    """Print the layers of a network, its parameters and what a prediction costs on this machine's CPU."""
+    """Prints the layers of a network, its parameters and what a prediction costs on this machine's CPU."""
 
     model: str
-    """name of a network, or run folder or saved model folder"""
+    """Name of a network, or folder of a run or saved model."""
     size: int = SUMMARY_PX
-    """height and width of the pictures in px"""
+    """Height and width of the pictures in px."""
     rounds: int = 10
-    """predictions that the latency is the median of"""
+    """Predictions that the latency is the median of."""
 
 
 def summarise(config: SummaryConfig) -> str:
