@@ -81,42 +81,29 @@ def shrunk(img: np.ndarray) -> np.ndarray:
 
 
 def still(title: str, note: str, pictures: Sequence[PanelPicture]) -> Figure:
-    """The pictures as a figure, with a title above and a note below it."""
-    if any(picture.wide for picture in pictures):
-        return _one_above_another(title, note, pictures)
-    columns = 3 if len(pictures) == 6 else min(COLUMNS, max(1, len(pictures)))
-    rows = max(1, -(-len(pictures) // columns))
-    h, w = pictures[0].img.shape[:2] if pictures else (1, 2)
-    lines = note.count("\n") + 1 if note else 0
-    size = (max(7.5, 2.5 * columns), (2.5 * h / w + 0.3) * rows + 0.4 + 0.2 * lines)
-    figure = _page(title, note, *size)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    for ax in axes:
-        ax.set_axis_off()
-    for ax, picture in zip(axes, pictures, strict=False):
-        img = shrunk(picture.img)
-        ax.imshow(img if img.ndim == 2 else _on_checker(img), cmap="gray", vmin=0, vmax=1)
-        caption = picture.caption + (" (bright = near)" if picture.depth else "")
-        ax.set_title(caption, fontsize=9, color=INK)
-    return figure
-
-
-def _one_above_another(title: str, note: str, pictures: Sequence[PanelPicture]) -> Figure:
-    """As `still`, each picture as wide as the page."""
-    heights = [8 * picture.img.shape[0] / picture.img.shape[1] for picture in pictures]
-    figure = _page(title, note, 8.2, sum(heights) + 0.35 * len(heights) + 0.8)
-    axes = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False).flatten()
-    for ax, picture in zip(axes, pictures, strict=True):
-        ax.set_axis_off()
-        ax.imshow(picture.img)
-        ax.set_title(picture.caption, fontsize=9, color=INK)
-    return figure
-
-
-def _page(title: str, note: str, width: float, height: float) -> Figure:
+    """The pictures as a figure, with a title above and a note below it; wide ones one above another."""
+    count, wide = max(1, len(pictures)), any(picture.wide for picture in pictures)
+    columns = 1 if wide else 3 if count == 6 else min(COLUMNS, count)
+    rows = -(-count // columns)
+    shapes = [picture.img.shape[:2] for picture in pictures] or [(1, 2)]
+    if wide:
+        width, heights = 8.2, [8 * h / w for h, w in shapes]
+        height = sum(heights) + 0.35 * rows + 0.8
+    else:
+        width, heights = max(7.5, 2.5 * columns), [1] * rows
+        lines = note.count("\n") + 1 if note else 0
+        height = (2.5 * shapes[0][0] / shapes[0][1] + 0.3) * rows + 0.4 + 0.2 * lines
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
     figure.supxlabel(note, fontsize=9, color=INK, x=0.01, ha="left")
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flatten()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, picture in zip(axes, pictures, strict=False):
+        img = picture.img if picture.wide else shrunk(picture.img)
+        ax.imshow(img if img.ndim == 2 else _on_checker(img), cmap="gray", vmin=0, vmax=1)
+        caption = picture.caption + (" (bright = near)" if picture.depth else "")
+        ax.set_title(caption, fontsize=9, color=INK)
     return figure
 
 
