@@ -17,7 +17,7 @@ import re
 import shutil
 import socket
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class Checkpoints:
     """The checkpoints of one run, in the folder `folder`; the `keep` newest and the best one stay.
 
     The best one has the highest state["score"]. Checkpoints found damaged or foreign are left untouched, and
-    do not count as kept. One thread at a time may save.
+    do not count as kept.
     """
 
     def __init__(self, folder: str | Path, keep: int = 3):
@@ -80,18 +80,19 @@ class Checkpoints:
                 warnings.warn(f"checkpoint {path} is left out: {_sentence(error)}", stacklevel=2)
         return newest
 
-    def save(self, step: int, frozen: bytearray, state: dict[str, Any], metrics: bytes = b"") -> Path:
+    def save(
+        self, step: int, tensors: Mapping[str, Tensor], state: dict[str, Any], metrics: bytes = b""
+    ) -> Path:
         """Write the checkpoint of `step`, read it back, then remove those that need not stay.
 
-        `frozen` are its tensors, see file_image.
-
-        Raises OSError, as on a full disk; then nothing is left of it, and the others stay.
+        The tensors may be of any device and memory layout. Raises OSError, as on a full disk; then nothing is
+        left of it, and the others stay.
         """
-        path = self.put(f"step-{step:08d}", pack(frozen, {**state, "step": step}, metrics))
+        path = self.put(f"step-{step:08d}", pack(tensors, {**state, "step": step}, metrics))
         self.prune()
         return path
 
-    def put(self, name: str, contents: dict[str, bytes | bytearray]) -> Path:
+    def put(self, name: str, contents: Mapping[str, bytes]) -> Path:
         """Write the files of a checkpoint so that it is there when every byte is on the disk, or not at all.
 
         Raises OSError; then nothing is left of it. The run folder is not made here: one that left with its
@@ -140,8 +141,9 @@ class Checkpoints:
         return next(name for name in names if not name.exists())
 
 
-def pack(frozen: bytearray, state: dict[str, Any], metrics: bytes) -> dict[str, bytes | bytearray]:
+def pack(tensors: Mapping[str, Tensor], state: dict[str, Any], metrics: bytes) -> dict[str, bytes]:
     """The files of a checkpoint, by name."""
+    frozen = safetensors.torch.save({name: x.detach().cpu().contiguous() for name, x in tensors.items()})
     contents = {TENSORS: frozen, STATE: json.dumps(state, indent=1).encode(), METRICS: metrics}
     files = {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()}
     return {**contents, MANIFEST: json.dumps({"format": FORMAT, "files": files}, indent=1).encode()}
@@ -172,7 +174,7 @@ def read(folder: Path) -> Checkpoint:
     return Checkpoint(folder, safetensors.torch.load(contents[TENSORS]), state, contents[METRICS])
 
 
-def _sha256(data: bytes | bytearray) -> str:
+def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 

@@ -23,6 +23,7 @@ are told. Whatever ends a run is agreed on, so that all end at the same step. A 
 by the others at their next message.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
@@ -30,13 +31,44 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
-from mdlib.training.adding import add_up, may_lose_one, share_batch_norms
+from mdlib.training.config import TrainConfig
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)  # with one that is alive, and that the others wait for
+LOST = (
+    "another of the {size} processes has ended, or cannot be reached any more: the same command goes on from "
+    "the last checkpoint, also with another number of processes ({why})"
+)
+
+
+def new_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and number format of the run, and its place among several processes.
+
+    Raises ValueError where the machine has not got them, RuntimeError where the processes that were started
+    together do not find each other.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but this machine has no GPU that torch can use: take auto or cpu")
+    AcceleratorState._reset_state(
+        reset_partial_state=True
+    )  # else the first run's choice holds for all others
+    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
+    if on_cpu and config.precision == "fp16":
+        raise ValueError("precision fp16 needs a GPU; a CPU can do fp32 and bf16")
+    precision = "no" if config.precision == "fp32" else config.precision
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != started:  # each would train a run of its own
+        raise RuntimeError(
+            f"{started} processes were started, but this one found {accelerator.num_processes}: start them "
+            "with python -m torch.distributed.run or accelerate.notebook_launcher"
+        )
+    return accelerator
 
 
 class Share(NamedTuple):
@@ -47,7 +79,7 @@ class Share(NamedTuple):
     count: int
 
 
-class Team:
+class Processes:
     """The processes that train together, seen from one of them; most often it is the only one.
 
     All of them must call each method, in the same order. Each raises ConnectionError where one is gone.
@@ -178,3 +210,70 @@ class Team:
         with may_lose_one():
             dist.broadcast_object_list(answer, 0, self._talk)
         return answer
+
+
+def add_up(tensor: Tensor) -> Tensor:
+    """The sum of the processes' tensors, in place; raises ConnectionError where one of them is gone."""
+    with may_lose_one():
+        dist.all_reduce(tensor)
+    return tensor
+
+
+@contextmanager
+def may_lose_one() -> Iterator[None]:
+    """Around messages between processes: what they raise becomes a ConnectionError that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = str(error).split("\n")[0].split("] ", 1)[-1].split(". ")[0]  # without the line of gloo's source
+        raise ConnectionError(LOST.format(size=dist.get_world_size(), why=why)) from error
+
+
+def share_batch_norms(network: nn.Module) -> None:
+    """Let every BatchNorm2d of the network be a SharedBatchNorm; weights and names stay."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """A BatchNorm2d that in training takes mean and variance over the batches of all processes.
+
+    torch.nn.SyncBatchNorm is the same for GPUs alone. Mean and variance of the shares are joined as in Chan,
+    Golub and LeVeque 1979.
+    """
+
+    @torch.compiler.disable
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) of this process, normalised."""
+        if not self.training:
+            return super().forward(features)
+        x, rank = features.float(), dist.get_rank()  # x: (B, C, H, W)
+        count = x.new_full((x.shape[1],), x.numel() / x.shape[1])
+        mean = x.mean((0, 2, 3))
+        squares = (x - mean[:, None, None]).square().sum((0, 2, 3))
+        others = dist.get_world_size() - 1 - rank
+        shares = F.pad(torch.stack([count, mean, squares])[None], (0, 0, 0, 0, rank, others))
+        counts, means, squares = _AddUp.apply(shares).unbind(1)  # (processes, C)
+        count = counts.sum(0)
+        mean = (counts * means).sum(0) / count
+        variance = (squares + counts * (means - mean).square()).sum(0) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        offset = self.bias - mean * scale
+        return (x * scale[:, None, None] + offset[:, None, None]).to(features.dtype)
+
+
+class _AddUp(torch.autograd.Function):
+    """Sums over the processes; the gradient of each part is the sum of the processes' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, shares: Tensor) -> Tensor:
+        return add_up(shares.clone())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return add_up(gradient.clone(memory_format=torch.contiguous_format))

@@ -61,7 +61,7 @@ def lr_range(config: LrRangeConfig, model: nn.Module, make_loaders: Callable[[St
     is written.
     """
     trainer = Trainer(config, copy.deepcopy(model), make_loaders)
-    if trainer.team.size > 1:
+    if trainer.processes.size > 1:
         raise ValueError("learning rates are tried by one process, but several were started: start one")
     rates, losses = [], []
     with own_random_numbers(config.seed, trainer.state.device):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import threading
+import warnings
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -36,14 +37,15 @@ class Mirror:
     """Copies the run folder that `checkpoints` is in to `folder`; where that is None, nothing is done.
 
     From `begin` to the end of the with statement a thread copies after each `wake`: finished checkpoints, the
-    newest first, then metrics, network and config.json. A failure is told to `problems`, once until it works
+    newest first, then metrics, network and config.json. A failure is told by `warn`, once until it works
     again; it is tried again after `retry_s`, then after twice as long, and so on. At the end it gets
     `patience_s` to finish, and what is not there by then is named. mirror.json in the run folder says at any
     time what was read back from there.
     """
 
-    def __init__(self, checkpoints: Checkpoints, folder: Path | None, problems: deque[str]):
-        self.here, self.run, self.problems = checkpoints, checkpoints.folder.parent, problems
+    def __init__(self, checkpoints: Checkpoints, folder: Path | None):
+        self.here, self.run = checkpoints, checkpoints.folder.parent
+        self.problems: deque[str] = deque()  # sentences of the thread, not told yet
         self.retry_s, self.patience_s = 1.0, 60.0
         self.trouble: str | None = None
         self._safe: dict[str, bytes] = {}  # name -> manifest or sha256 of what was read back there
@@ -90,6 +92,11 @@ class Mirror:
         """There is something new to copy."""
         if self._thread:
             self._asked.set()
+
+    def warn(self) -> None:
+        """Tell what went wrong since the last call, as warnings."""
+        while self.problems:
+            warnings.warn(self.problems.popleft(), stacklevel=2)
 
     def safe_step(self) -> int | None:
         """The newest step of which a whole copy was read back from the mirror."""

@@ -19,11 +19,9 @@ from torch import Tensor, nn
 
 from mdlib.modeling.networks.base import freeze
 from mdlib.modeling.registry import misfit
-from mdlib.training.average import AveragedModel
 from mdlib.training.config import TrainConfig
-from mdlib.training.distributed import Team
-from mdlib.training.optim import new_optimizer
-from mdlib.training.schedule import Plateau
+from mdlib.training.distributed import Processes
+from mdlib.training.optim import AveragedModel, Plateau, new_optimizer
 
 
 @dataclass
@@ -48,15 +46,17 @@ class Position:
 class TrainState:
     """The network (`model`: wrapped for device and number format), its average, optimizer, position, sums."""
 
-    def __init__(self, config: TrainConfig, network: nn.Module, accelerator: Accelerator, team: Team):
+    def __init__(
+        self, config: TrainConfig, network: nn.Module, accelerator: Accelerator, processes: Processes
+    ):
         # With several processes accelerate says "cpu:0", and .to("cpu:0") copies all that is on "cpu".
         self.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
-        self.scaler, self.team = accelerator.scaler, team
+        self.scaler, self.processes = accelerator.scaler, processes
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = network.to(self.device, memory_format=layout).train()
-        team.prepare(self.network)
+        processes.prepare(self.network)
         self.average = AveragedModel(self.network, config.ema)
-        # "evaluation": only the number format. Gradients of several processes are added up by the team.
+        # "evaluation": only the number format. Gradients of several processes are added up in train_step.
         self.model = accelerator.prepare_model(self.network, device_placement=False, evaluation_mode=True)
         self.optimizer = accelerator.prepare_optimizer(new_optimizer(config, self.network), False)
         if config.compile:
@@ -100,7 +100,7 @@ class TrainState:
         if self.scaler is not None:
             values = self.scaler.state_dict().items()
             tensors |= {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in values}
-        for rank, generators in enumerate(self.team.all_of(random_states(self.device))):
+        for rank, generators in enumerate(self.processes.all_of(random_states(self.device))):
             tensors |= {f"random.{rank}.{kind}": state for kind, state in generators.items()}
         return tensors
 
@@ -127,7 +127,7 @@ class TrainState:
             kinds = self.scaler.state_dict()
             self.scaler.load_state_dict({name: type(kinds[name])(x.item()) for name, x in scale.items()})
         # A process that was not there before draws on from the seed.
-        for kind, state in part(tensors, f"random.{self.team.rank}.").items():
+        for kind, state in part(tensors, f"random.{self.processes.rank}.").items():
             if kind == "cpu":
                 torch.set_rng_state(state)
             elif self.device.type == kind:

@@ -2,14 +2,14 @@
 
 A run that is killed at any moment ends with the very weights of one that was never killed: everything that
 changes is in a checkpoint (state.TrainState), and everything random follows from the seed and the position.
-Several processes train as one; where there is only one, most calls of `self.team` do nothing (several.Team).
+Several processes train as one; where there is only one, most calls of `self.processes` do nothing.
 """
 
 import math
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,20 +21,14 @@ from mdlib.signals import StopRequest
 from mdlib.training.augment import augment, resize, sample_seeds, split_batch
 from mdlib.training.checkpoint import Checkpoint, Checkpoints
 from mdlib.training.config import Stage, TrainConfig, check_unchanged
-from mdlib.training.distributed import Team
-from mdlib.training.file_image import file_image
-from mdlib.training.lock import RunLock
-from mdlib.training.memory import memory_gb, memory_mb
+from mdlib.training.distributed import Processes, new_accelerator
 from mdlib.training.mirror import Mirror
-from mdlib.training.optim import new_accelerator, new_losses, set_rates
-from mdlib.training.progress import Progress
+from mdlib.training.optim import learning_rate, momentum, new_losses, set_rates
+from mdlib.training.progress import Progress, memory_gb, memory_mb
 from mdlib.training.quick_check import quick_check
-from mdlib.training.run_folder import Records
+from mdlib.training.run_folder import Records, RunLock
 from mdlib.training.sample_sheet import Shown
-from mdlib.training.saver import Saver, Snapshot
-from mdlib.training.schedule import learning_rate, momentum
 from mdlib.training.state import Position, TrainState, own_random_numbers
-from mdlib.training.tensorboard_log import open_board
 
 
 class Fitted(NamedTuple):
@@ -61,14 +55,13 @@ class Trainer:
         self.stages = config.all_stages()
         self.all_losses = [new_losses(stage.loss or config.loss, stage.freeze) for stage in self.stages]
         self.accelerator = new_accelerator(config)
-        self.team = Team(self.accelerator)
-        self.state = TrainState(config, model, self.accelerator, self.team)
-        self.problems: deque[str] = deque()  # of the threads that save and mirror
+        self.processes = Processes(self.accelerator)
+        self.state = TrainState(config, model, self.accelerator, self.processes)
         self.checkpoints = Checkpoints(self.run / "checkpoints", config.keep)
-        self.mirror = Mirror(self.checkpoints, config.mirror if self.team.first else None, self.problems)
-        self.saver = Saver(self.checkpoints, self.problems, saved=self.mirror.wake)
+        self.mirror = Mirror(self.checkpoints, config.mirror if self.processes.first else None)
         self.scores: dict[str, float] = {}
         self.stop = StopRequest()
+        self.clock = nullcontext  # self.clock(name) is entered for each part of a step; see step_profile
 
     def fit(self) -> Fitted:
         """Train to the end, from where the run stopped if it did, and save the averaged network in `run`.
@@ -78,30 +71,30 @@ class Trainer:
         Raises ValueError where a setting that must stay is not the run's, FloatingPointError where the loss
         is no number any more, BlockingIOError where another process trains in this folder.
         """
-        random_numbers = own_random_numbers(self.config.seed + self.team.rank, self.state.device)
-        with self.team.by_first(RunLock(self.run)), self.mirror, self.saver, random_numbers, self.stop:
+        random_numbers = own_random_numbers(self.config.seed + self.processes.rank, self.state.device)
+        with self.processes.by_first(RunLock(self.run)), self.mirror, random_numbers, self.stop:
             resumed = self.resume()
-            trained = self.team.from_first((self.run / WEIGHTS_NAME).exists)
+            trained = self.processes.from_first((self.run / WEIGHTS_NAME).exists)
             if trained and (self.progress >= 1 or not resumed):
-                self.team.say(f"{self.run} is finished: to go on, give more steps, epochs or minutes")
+                self.processes.say(f"{self.run} is finished: to go on, give more steps, epochs or minutes")
                 return self.fitted(finished=True)
             if resumed:
-                self.team.say(f"{self.run} goes on from step {self.at.step}")
-            self.team.from_first(self.begin_records)
-            with Progress(self.progress, shown=self.team.first) as self.bar:
+                self.processes.say(f"{self.run} goes on from step {self.at.step}")
+            self.processes.from_first(self.begin_records)
+            with Progress(self.progress, shown=self.processes.first) as self.bar:
                 self.check_if_due()  # it may have been stopped in the middle of one
                 while self.progress < 1 and not self.stopped():
                     self.train_epoch()
-                self.save_checkpoint()
-                self.team.from_first(self.saver.finish)
-                self.warn_of_problems()
+                self.save_checkpoint(last=True)
+                self.mirror.warn()
             if name := self.stopped():
-                self.team.say(f"stopped by {name}, saved at step {self.at.step}: the same command goes on")
+                where = f"stopped by {name}, saved at step {self.at.step}"
+                self.processes.say(f"{where}: the same command goes on")
                 return self.fitted(finished=False)
             model = self.state.average.model
-            self.team.from_first(lambda: save_model(model, self.run, self.description()))
+            self.processes.from_first(lambda: save_model(model, self.run, self.description()))
             scores = "".join(f", {name} {mean:.3f}" for name, mean in self.scores.items())
-            self.team.say(f"{self.run} is finished after {self.at.step} steps{scores}")
+            self.processes.say(f"{self.run} is finished after {self.at.step} steps{scores}")
             return self.fitted(finished=True)
 
     def train_epoch(self) -> None:
@@ -114,36 +107,44 @@ class Trainer:
             rate = learning_rate(self.config, self.progress, self.config.highest_lr(stage), self.at.plateau)
             set_rates(self.state.optimizer, rate, momentum(self.config, self.progress))
             self.train_step(batch, stage)
-            self.move_on(stage, len(batch["index"]) * self.team.size)
-            self.log_if_due()
+            self.move_on(stage, len(batch["index"]) * self.processes.size)
+            with self.clock("log, loss.item()"):
+                self.log_if_due()
             self.check_if_due()
             self.save_if_due()
             if self.stopped() or self.progress >= stage.end:
                 break
 
     def stopped(self) -> str | None:
-        """The signal that asked to stop, this process or another one of the team."""
-        return self.team.asked(self.stop.name)
+        """The signal that asked to stop, this process or another one."""
+        return self.processes.asked(self.stop.name)
 
     def train_step(self, stored: dict[str, Tensor], stage: Stage) -> None:
         """One step of the optimizer. Nothing waits for a GPU, but pictures that the CPU codes as JPEG."""
         config, state, at = self.config, self.state, self.state.at
         state.optimizer.zero_grad()  # not sooner: a check may look at the gradients of the last step
-        batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
-        share = self.team.share(len(batch["mask"]))  # all of the batch, unless there are more processes
+        with self.clock("to float, resize"):
+            batch = resize(self.train_loader.to_float(stored, state.device), stage.size)
+        share = self.processes.share(len(batch["mask"]))  # all of the batch, unless there are more processes
         seeds = sample_seeds(share.count, config.seed, at.stage, at.epoch, at.batch)
-        batch = augment(batch, seeds[share.start : share.stop], config.augment)
-        whole = self.team.whole(batch, share)
+        with self.clock("augment"):
+            batch = augment(batch, seeds[share.start : share.stop], config.augment)
+        whole = self.processes.whole(batch, share)
         for part in split_batch(batch, config.accumulate):
-            prediction = state.model(part["bg"], part["fg_bg"])
-            terms = self.all_losses[stage.index](prediction, part, whole)
-            self.accelerator.backward(terms["total"])
-            state.add_losses(self.team.total(terms))
-        self.team.add_gradients(state.network)
-        if config.clip:
-            self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
-        state.optimizer.step()
-        state.average.update(at.step)
+            with self.clock("forward"):
+                prediction = state.model(part["bg"], part["fg_bg"])
+            with self.clock("losses"):
+                terms = self.all_losses[stage.index](prediction, part, whole)
+            with self.clock("backward"):
+                self.accelerator.backward(terms["total"])
+            state.add_losses(self.processes.total(terms))
+        self.processes.add_gradients(state.network)
+        with self.clock("optimizer"):
+            if config.clip:
+                self.accelerator.clip_grad_norm_(state.network.parameters(), config.clip)
+            state.optimizer.step()
+        with self.clock("average"):
+            state.average.update(at.step)
 
     def move_on(self, stage: Stage, samples: int) -> None:
         """Advance the position by the step just done. A new stage begins with a new epoch."""
@@ -159,15 +160,11 @@ class Trainer:
         self.bar.move_to(self.progress, samples)
 
     def measure_progress(self) -> float:
-        self.at.elapsed_s = self.team.latest(self.elapsed_before_s + time.monotonic() - self.started)
-        if self.no_better():
+        self.at.elapsed_s = self.processes.latest(self.elapsed_before_s + time.monotonic() - self.started)
+        if self.at.plateau.lasts(self.config.stop_checks):
             return 1.0
         passes = self.at.passes + self.at.batch / len(self.train_loader)
         return self.config.progress(self.at.step, passes, self.at.elapsed_s)
-
-    def no_better(self) -> bool:
-        """Whether the run ends early, because the checks became no better for so long."""
-        return 0 < self.config.stop_checks <= self.at.plateau.waited
 
     def log_if_due(self) -> None:
         """A row of mean losses every `log_every` steps, and at the end of each stage."""
@@ -186,59 +183,66 @@ class Trainer:
         due = math.floor(min(1.0, self.progress) * self.config.checks)
         if due <= self.at.checks:
             return
-        about = self.config.check_pairs, self.stages[-1].size, self.stop, self.show
-        scores = self.team.from_first(lambda: quick_check(self.state.average.model, self.val_loader, *about))
+        look_at = self.state.average.model, self.val_loader, self.config.check_pairs, self.stages[-1].size
+        scores = self.processes.from_first(lambda: quick_check(*look_at, self.stop, self.show))
         if scores is None:  # asked to stop: it is done when the run goes on
             return
         self.at.checks, self.scores = due, scores
         self.at.plateau.add(scores["iou_disturbed"], self.config.plateau_checks, self.config.drop)
-        if self.no_better():  # then this was the last one
+        if self.at.plateau.lasts(self.config.stop_checks):  # then this was the last one
             self.progress, self.at.checks = 1.0, self.config.checks
-        elapsed_s = round(self.at.elapsed_s, 1)
-        self.record({"step": self.at.step, "scores": scores, "elapsed_s": elapsed_s})
-        self.save_checkpoint(score=scores["iou_disturbed"])
+        self.record({"step": self.at.step, "scores": scores, "elapsed_s": round(self.at.elapsed_s, 1)})
+        self.checked_step, self.saved_step = self.at.step, None
+        self.save_checkpoint()
         self.bar.restart_pace()
 
     def show(self, shown: Shown) -> None:
         """Samples of a check as a sheet and, on request, histograms of the weights."""
-        self.records.add_sheet(self.at.step, shown)
-        if self.config.histograms:
-            self.records.add_weights(self.at.step, self.state.network)
+        self.records.add_sheet(self.at.step, shown, self.state.network if self.config.histograms else None)
 
     def save_if_due(self) -> None:
         """A checkpoint every `checkpoint_steps` steps and every `checkpoint_minutes` minutes."""
         by_steps = self.config.checkpoint_steps and self.at.step % self.config.checkpoint_steps == 0
         if by_steps or self.at.elapsed_s - self.saved_at_s > 60 * self.config.checkpoint_minutes:
             self.save_checkpoint()
-        self.warn_of_problems()
+        self.mirror.warn()
 
-    def warn_of_problems(self) -> None:
-        """What went wrong in the threads that save and mirror; training goes on."""
-        while self.problems:
-            warnings.warn(self.problems.popleft(), stacklevel=2)
+    def save_checkpoint(self, last: bool = False) -> None:
+        """Write everything that changes; nothing to do where this step was saved.
 
-    def save_checkpoint(self, score: float | None = None) -> None:
-        """Copy everything that changes, for the saver to write; nothing to do where this step was copied."""
+        Where it cannot be written, as on a full disk, training goes on; if it is the `last` one, OSError.
+        """
         self.measure_progress()  # takes the time
         self.saved_at_s = self.at.elapsed_s
-        if self.at.step == self.saved_step and score is None:
+        if self.at.step == self.saved_step:
             return
         self.state.mean_losses()  # raises where the weights are not worth saving
-        self.saved_step, tensors = self.at.step, self.state.tensors()
-        if not self.team.first:
-            return
+        tensors = self.state.tensors()
+        saved = self.processes.from_first(lambda: self.write_checkpoint(tensors, last))
+        self.saved_step = self.at.step if saved else None
+
+    def write_checkpoint(self, tensors: dict[str, Tensor], last: bool) -> bool:
+        """Whether it could be written."""
         content = {
             "run_id": self.records.run_id,
             "fixed": self.config.fixed(len(self.train_loader.dataset)),
             "position": asdict(self.at),
             "scores": self.scores,
-            "score": score,
+            "score": self.scores["iou_disturbed"] if self.at.step == self.checked_step else None,
         }
-        self.saver.offer(Snapshot(self.at.step, file_image(tensors), content, self.records.metrics))
+        try:
+            self.checkpoints.save(self.at.step, tensors, content, self.records.metrics)
+        except OSError as error:
+            if last:
+                raise
+            warnings.warn(f"step {self.at.step} is not saved ({error}); training goes on", stacklevel=2)
+            return False
+        self.mirror.wake()
+        return True
 
     def resume(self) -> bool:
         """Take up the newest sound checkpoint; False where there is none and the run begins."""
-        found = self.team.from_first(self.find_checkpoint)
+        found = self.processes.from_first(self.find_checkpoint)
         at = Position(**found.state["position"]) if found else Position()
         self.load(self.stages[min(at.stage, len(self.stages) - 1)])
         if found:
@@ -248,7 +252,7 @@ class Trainer:
         self.at = self.state.at = at
         self.metrics_before = found.metrics if found else b""
         self.started, self.elapsed_before_s = time.monotonic(), at.elapsed_s
-        self.saved_at_s, self.saved_step = at.elapsed_s, at.step if found else None
+        self.saved_at_s, self.saved_step, self.checked_step = at.elapsed_s, at.step if found else None, None
         self.progress = self.measure_progress()
         # A run that was given a longer end is less far than it was.
         at.checks = min(at.checks, math.floor(self.progress * self.config.checks))
@@ -266,7 +270,7 @@ class Trainer:
         """Get the loaders of a stage; raises ValueError where there is no batch to train on."""
         self.train_loader, self.loaded_stage = self.make_loaders(stage)[0], stage
         self.val_loader = self.make_loaders(self.stages[-1])[1]
-        self.team.divide(self.train_loader, stage.batch_size, self.config.accumulate)
+        self.processes.divide(self.train_loader, stage.batch_size, self.config.accumulate)
         if any(stage.freeze for stage in self.stages):
             self.state.freeze(stage.freeze)
         if len(self.train_loader) == 0:
@@ -278,12 +282,12 @@ class Trainer:
 
     def begin_records(self) -> None:
         network = {"name": self.state.network.name, "options": self.state.network.options}
-        board = open_board(self.run / "events", self.config.histograms or self.config.tensorboard)
-        self.records.begin({**network, **self.description()}, self.metrics_before, board)
+        events = self.config.histograms or self.config.tensorboard
+        self.records.begin({**network, **self.description()}, self.metrics_before, events)
 
     def record(self, row: dict[str, Any]) -> None:
         """Write a row of metrics."""
-        if self.team.first:
+        if self.processes.first:
             self.records.add_metrics(row)
 
     def description(self) -> dict[str, Any]:

@@ -1,26 +1,24 @@
 """Where the time of a training step truly goes.
 
     found = profile(ProfileConfig(data="data", size=224, batch_size=16))
-    print(found.table())          # milliseconds per step and phase, real beside cached batches, the queue
+    print(found.table())          # milliseconds per step and phase, real beside cached batches
     profile_figure(found)         # the same as bars, a matplotlib figure
 
 On the command line: python -m mdlib profile DATA.
 
-The steps are those of `Trainer.fit`, in a folder that is thrown away, with a clock around the functions that
-they call. A GPU computes behind the back of the program that feeds it, so the clock waits for the GPU at both
-ends of each phase; how long a step takes is measured without that.
+The steps are those of `Trainer.fit`, in a folder that is thrown away; the trainer enters its clock around
+each part of a step. A GPU computes behind the back of the program that feeds it, so the clock waits for the
+GPU at both ends of each phase; how long a step takes is measured without that.
 """
 
 import contextlib
 import copy
 import io
 import json
-import queue
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -31,14 +29,16 @@ from torch import nn
 
 from mdlib.run import new_model, open_feed
 from mdlib.training.config import Stage, TrainConfig
-from mdlib.training.step_clock import BETWEEN, CACHED, PHASES, READ, REAL, Laps, TimedLoader, clocks
 from mdlib.training.trainer import Trainer
 from mdlib.viewing.figures import BLUE, INK, ORANGE
 
-OTHER = "other"
-QUEUED = ("forward", "losses", "backward", "optimizer")  # what a GPU computes behind the program's back
+REAL, CACHED, UNCOUNTED = "real", "cached", "uncounted"
+BETWEEN = 6  # steps before each turn: more than there are batches decoded ahead
 ROUNDS = 3  # in which real and cached batches take turns: the speed of a shared machine drifts
-MODEL_S = 0.2  # the model of a queue takes this long
+WAIT, READ, OTHER = "wait for data", "log, loss.item()", "other"
+# Those between WAIT and READ are what Trainer.train_step enters its clock for.
+PHASES = (WAIT, "to float, resize", "augment", "forward", "losses", "backward", "optimizer", "average")
+QUEUED = ("forward", "losses", "backward", "optimizer")  # what a GPU computes behind the program's back
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,8 @@ class Profile(NamedTuple):
     """What a step costs, in seconds: medians over the steps.
 
     `phases` are in the order of the step; what is not done in each step (the log) is spread over them.
-    `step_s` is a step as it is, `cached_s` one on a batch that lies ready. `blamed` is what timing line by
-    line says of a device with a queue where nobody waits for it, `true` where somebody does; where
-    `is_model`, they come from `queue_model`.
+    `step_s` is a step as it is, `cached_s` one on a batch that lies ready. On a GPU `blamed` is what timing
+    line by line says where nobody waits for it, `true` where somebody does; on a CPU both are empty.
     """
 
     batch_size: int
@@ -71,16 +70,16 @@ class Profile(NamedTuple):
     cached_s: float
     blamed: dict[str, float]
     true: dict[str, float]
-    is_model: bool
 
     def table(self) -> str:
         """Markdown tables and what they mean."""
         whole = sum(self.phases.values())
         rows = [f"| {name} | {1e3 * s:.1f} | {s / whole:.1%} |" for name, s in self.phases.items()]
         real, cached = self.batch_size / self.step_s, self.batch_size / self.cached_s
-        lines = [
+        queue = [
             f"| {name} | {1e3 * s:.1f} | {1e3 * self.true[name]:.1f} |" for name, s in self.blamed.items()
         ]
+        head = ["| line | timed without waiting (ms) | timed with waiting (ms) |", "| --- | ---: | ---: |"]
         return "\n".join(
             [
                 f"A step of {self.batch_size} samples on {self.device}: {1e3 * self.step_s:.1f} ms",
@@ -92,26 +91,18 @@ class Profile(NamedTuple):
                 f"{real:.1f} samples/s; {cached:.1f} where the same batch lies ready in memory: "
                 f"{real / cached:.2f} of that.",
                 "",
-                QUEUE_MODEL_TEXT if self.is_model else QUEUE_TEXT,
-                "",
-                "| line | timed without waiting (ms) | timed with waiting (ms) |",
-                "| --- | ---: | ---: |",
-                *lines,
+                *([GPU_TEXT, "", *head, *queue] if queue else [CPU_TEXT]),
                 "",
             ]
         )
 
 
-QUEUE_TEXT = """\
+CPU_TEXT = "On a CPU each line ends when its work is done, so the times above are true as they are."
+GPU_TEXT = """\
 Waiting for the GPU at each border takes time itself: the phases add up to more than a step.
 
 A GPU has a queue: a line of the program only puts work into it and goes on. Timed line by line, the first
 line that needs a number, `loss.item()`, seems to cost what all the lines before it cost:"""
-QUEUE_MODEL_TEXT = """\
-On a CPU each line ends when its work is done, so the times above are true as they are. On a GPU a line only
-puts work into a queue and goes on; the first line that needs a number, `loss.item()`, waits for all of it and
-gets the blame. What follows is a MODEL of that, no measurement of this machine: the phases above wait in the
-queue of a thread, which sleeps as long as each of them takes (all scaled alike, to a fifth of a second)."""
 
 
 def profile(config: ProfileConfig) -> Profile:
@@ -126,49 +117,87 @@ def profile(config: ProfileConfig) -> Profile:
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
 
     def measure(wait: Callable[[], None], **settings) -> dict[str, list]:
-        return _train(replace(config, **settings), copy.deepcopy(model), make_loaders, Laps(wait), count)
+        return _train(replace(config, **settings), copy.deepcopy(model), make_loaders, StepClock(wait), count)
 
     found = measure(_nothing)
     timed = measure(torch.cuda.synchronize) if on_gpu else found
     phases = {phase: _median(timed[REAL], phase) for phase in PHASES}
     phases[READ] = statistics.mean(step[READ] for steps in timed.values() for step in steps)
     phases[OTHER] = statistics.median(2 * step["step"] - sum(step.values()) for step in timed[REAL])
+    queue = [{}, {}]
     if on_gpu:
         runs = [measure(wait, log_every=1)[REAL] for wait in (_nothing, torch.cuda.synchronize)]
-        lines = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
-    else:
-        lines = queue_model(phases)
+        queue = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
     threads = torch.get_num_threads()
     cpu = f"the CPU ({threads} thread{'s' * (threads > 1)})"
     device = torch.cuda.get_device_name() if on_gpu else cpu
     steps = _median(found[REAL], "step"), _median(found[CACHED], "step")
-    return Profile(config.all_stages()[0].batch_size, device, phases, *steps, *lines, not on_gpu)
+    return Profile(config.all_stages()[0].batch_size, device, phases, *steps, *queue)
 
 
-def queue_model(phases: dict[str, float]) -> list[dict[str, float]]:
-    """Seconds per line as a clock sees them that waits for nobody, and one that waits for the device.
+class StepClock:
+    """Seconds of named phases, step by step: `with clock(phase)`; `wait` returns when the device is idle.
 
-    The device is a thread with a queue that sleeps as long as each phase of QUEUED takes.
+    `steps` has for each kind of steps a dict per step: phase -> seconds, and "step" for all of it.
     """
-    work, found = queue.Queue(), []
-    scale = MODEL_S / sum(phases[line] for line in QUEUED)
 
-    def device() -> None:
-        while (seconds := work.get()) is not None:
-            time.sleep(seconds)
-            work.task_done()
+    def __init__(self, wait: Callable[[], None]):
+        self.wait = wait
+        self.steps: dict[str, list[dict[str, float]]] = {}
+        self._kind: str | None = None
 
-    threading.Thread(target=device, daemon=True).start()
-    for wait in (_nothing, work.join):
-        laps = Laps(wait)
-        laps.next_step(REAL)
-        for line in QUEUED:
-            laps.around(work.put, line)(scale * phases[line])
-        laps.around(work.join, READ)()
-        laps.next_step(None)
-        found.append({line: laps.steps[REAL][0][line] / scale for line in (*QUEUED, READ)})
-    work.put(None)
-    return found
+    @contextlib.contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        self.wait()
+        begun = time.perf_counter()
+        yield
+        self.wait()
+        self._step[phase] = self._step.get(phase, 0.0) + time.perf_counter() - begun
+
+    def next_step(self, kind: str | None) -> None:
+        """Here a step ends, and one of this kind begins; None = none begins."""
+        now = time.perf_counter()
+        if self._kind:
+            self.steps.setdefault(self._kind, []).append({**self._step, "step": now - self._step_begun})
+        self._kind, self._step, self._step_begun = kind, {}, now
+
+    def forget_step(self) -> None:
+        """There was no batch for the step that has begun."""
+        self._kind = None
+
+
+class TimedLoader:
+    """A loader each of whose batches begins a step: in turns `count` that it waits for, of kind REAL, and
+    `count` times one that lies ready, CACHED.
+
+    Before each turn go some of kind UNCOUNTED, in which the batches are used up that were decoded meanwhile.
+    """
+
+    def __init__(self, loader, clock: StepClock, count: int):
+        self._loader, self._clock, self._count = loader, clock, count
+        self._given, self._cached = 0, None
+
+    def __getattr__(self, name: str):
+        return getattr(self._loader, name)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict]:
+        batches = iter(self._loader)
+        for _ in range(len(self._loader)):
+            turn, place = divmod(self._given, BETWEEN + self._count)
+            kind, batch = (REAL, CACHED)[turn % 2], self._cached
+            self._clock.next_step(kind if place >= BETWEEN else UNCOUNTED)
+            if kind == REAL:
+                with self._clock(WAIT):
+                    batch = next(batches, None)
+            if batch is None:
+                return self._clock.forget_step()
+            self._given += 1
+            self._cached = self._cached or batch
+            yield batch
+        self._clock.next_step(None)
 
 
 def profile_figure(found: Profile) -> Figure:
@@ -184,24 +213,23 @@ def profile_figure(found: Profile) -> Figure:
         lambda ms: f"{ms:.1f} ms, {ms / 1e3 / whole:.0%}",
     )
     ax.set_title(f"a step of {found.batch_size} samples on {found.device}", fontsize=10, color=INK)
-    above, below = right.subplots(2, height_ratios=(1, 2.4))
+    rows = 2 if found.true else 1
+    above, *below = right.subplots(rows, squeeze=False, height_ratios=(1, 2.4)[:rows])[:, 0]
     rates = {
         "from the data set": found.batch_size / found.step_s,
         "batch lies ready": found.batch_size / found.cached_s,
     }
     _bars(above, rates, BLUE, "{:.1f}".format)
     above.set_title("samples/s", fontsize=10, color=INK)
-    for shift, times, colour, label in (
-        (-0.2, found.blamed, ORANGE, "timed without waiting"),
-        (0.2, found.true, BLUE, "with waiting"),
-    ):
-        _bars(below, {name: 1e3 * s for name, s in times.items()}, colour, "{:.0f} ms".format, shift, label)
-    below.set_title(
-        "a MODEL of a device with a queue" if found.is_model else "the queue of the GPU",
-        fontsize=10,
-        color=INK,
-    )
-    below.legend(frameon=False, fontsize=8)
+    for ax in below:
+        for shift, times, colour, label in (
+            (-0.2, found.blamed, ORANGE, "timed without waiting"),
+            (0.2, found.true, BLUE, "with waiting"),
+        ):
+            ms = {name: 1e3 * s for name, s in times.items()}
+            _bars(ax, ms, colour, "{:.0f} ms".format, shift, label)
+        ax.set_title("the queue of the GPU", fontsize=10, color=INK)
+        ax.legend(frameon=False, fontsize=8)
     return figure
 
 
@@ -223,21 +251,25 @@ def report_profile(config: ProfileConfig) -> list[str | Path]:
 
 
 def _train(
-    config: ProfileConfig, model: nn.Module, make_loaders: Callable[[Stage], tuple], laps: Laps, count: int
+    config: ProfileConfig,
+    model: nn.Module,
+    make_loaders: Callable[[Stage], tuple],
+    clock: StepClock,
+    count: int,
 ) -> dict[str, list[dict[str, float]]]:
     """The steps of one run, by kind."""
 
     def loaders(stage: Stage) -> tuple:
         train, check = make_loaders(stage)
-        return TimedLoader(train, laps, count), check
+        return TimedLoader(train, clock, count), check
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         trainer = Trainer(replace(config, run=Path(folder) / "run"), model, loaders)
-        with clocks(trainer, laps):
-            fitted = trainer.fit()
+        trainer.clock = clock
+        fitted = trainer.fit()
     if not fitted.finished:
         raise KeyboardInterrupt("stopped")
-    return laps.steps
+    return clock.steps
 
 
 def _median(steps: list[dict[str, float]], phase: str) -> float:

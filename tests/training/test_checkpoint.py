@@ -15,7 +15,6 @@ from mdlib.training.checkpoint import (
     Checkpoints,
     read,
 )
-from mdlib.training.file_image import file_image
 
 resource = pytest.importorskip("resource")
 
@@ -30,7 +29,7 @@ def checkpoints(tmp_path) -> Checkpoints:
 
 def save(checkpoints: Checkpoints, step: int, score: float | None = None, run_id: str = "mine"):
     tensors = {"weight": torch.full((3, 5), float(step)), "count": torch.tensor(step)}
-    return checkpoints.save(step, file_image(tensors), {"run_id": run_id, "score": score}, b'{"step": 1}\n')
+    return checkpoints.save(step, tensors, {"run_id": run_id, "score": score}, b'{"step": 1}\n')
 
 
 def steps(checkpoints: Checkpoints) -> list[int]:
@@ -56,9 +55,31 @@ def test_a_run_folder_that_left_is_not_made_again(tmp_path):
 
 def test_any_memory_layout_comes_back_with_its_values(checkpoints):
     weight = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    path = checkpoints.save(1, file_image({"weight": weight, "part": weight[:, 1:]}), {})
+    path = checkpoints.save(1, {"weight": weight, "part": weight[:, 1:]}, {})
     assert torch.equal(read(path).tensors["weight"], weight)
     assert torch.equal(read(path).tensors["part"], weight[:, 1:])
+
+
+def test_every_kind_of_number_comes_back_bit_by_bit(checkpoints):
+    generator = torch.Generator().manual_seed(0)
+    kinds = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+    tensors = {kind: (torch.rand(3, 5, generator=generator) * 9).to(getattr(torch, kind)) for kind in kinds}
+    tensors["nan"] = torch.tensor([float("nan"), float("-inf"), -0.0])
+    tensors["number"], tensors["none"] = torch.tensor(7), torch.zeros(0, 4)
+    tensors["weight"] = torch.nn.Parameter(torch.rand(3, generator=generator))
+    found = read(checkpoints.save(1, tensors, {})).tensors
+    assert set(found) == set(tensors)
+    for name, tensor in tensors.items():
+        assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape)
+        bits = [x.detach().reshape(-1, 1).view(torch.uint8) for x in (found[name], tensor)]
+        assert torch.equal(*bits)  # also of nan
+
+
+def test_the_same_tensors_give_the_same_bytes_in_any_order(checkpoints):
+    tensors = {"a": torch.rand(3), "b": torch.rand(2, 2), "count": torch.tensor(1)}
+    one = checkpoints.save(1, tensors, {})
+    two = checkpoints.save(2, dict(reversed(tensors.items())), {})
+    assert (one / TENSORS).read_bytes() == (two / TENSORS).read_bytes()
 
 
 def test_the_latest_is_the_one_of_the_highest_step(checkpoints):

@@ -4,13 +4,11 @@ import json
 import shutil
 import subprocess
 import time
-from collections import deque
 
 import pytest
 import torch
 
 from mdlib.training.checkpoint import STATE, TENSORS, Checkpoints, read
-from mdlib.training.file_image import file_image
 from mdlib.training.mirror import Mirror
 from mdlib.training.run_folder import Records
 
@@ -26,7 +24,7 @@ def mirror(tmp_path):
 
 def new_mirror(tmp_path, run="run", keep=2) -> Mirror:
     (tmp_path / run).mkdir(exist_ok=True)
-    mirror = Mirror(Checkpoints(tmp_path / run / "checkpoints", keep), tmp_path / "drive/run", deque())
+    mirror = Mirror(Checkpoints(tmp_path / run / "checkpoints", keep), tmp_path / "drive/run")
     mirror.retry_s, mirror.patience_s = 0.05, 0.3
     return mirror
 
@@ -40,7 +38,7 @@ def begin(mirror):
 
 def save(mirror, records, step, score=None):
     state = {"run_id": records.run_id, "score": score}
-    mirror.here.save(step, file_image({"weight": torch.full((1000,), float(step))}), state)
+    mirror.here.save(step, {"weight": torch.full((1000,), float(step))}, state)
     mirror.wake()
 
 
@@ -256,7 +254,7 @@ def test_a_run_does_not_begin_anew_where_the_mirror_is_out_of_reach(mirror, tmp_
 
 
 def test_the_run_folder_is_no_mirror_of_itself(tmp_path):
-    mirror = Mirror(Checkpoints(tmp_path / "checkpoints"), tmp_path, deque())
+    mirror = Mirror(Checkpoints(tmp_path / "checkpoints"), tmp_path)
     with pytest.raises(ValueError, match="is the run folder itself"), mirror:
         begin(mirror)
 

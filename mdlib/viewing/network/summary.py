@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mdlib.modeling.networks.base import evaluation_mode
 from mdlib.modeling.registry import create_model, load_model, model_names, packaged_weights
-from mdlib.training.memory import process_mb
+from mdlib.training.progress import process_mb
 from mdlib.viewing.network.hooks import hooked
 
 SUMMARY_PX, LEAST_PX = 224, 16

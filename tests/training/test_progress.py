@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mdlib.training import memory
-from mdlib.training.memory import memory_gb, memory_mb
+from mdlib.training import progress
+from mdlib.training.progress import memory_gb, memory_mb
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.skipif(not memory.STATUS.is_file(), reason="only Linux tells what is in use now")
+@pytest.mark.skipif(not progress.STATUS.is_file(), reason="only Linux tells what is in use now")
 def test_what_is_taken_is_seen():
     before = memory_mb(CPU)
     taken = np.ones(200_000_000, np.uint8)
@@ -24,7 +24,7 @@ def test_what_is_taken_is_seen():
 
 
 def test_unknown_is_none(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "STATUS", Path(tmp_path / "nothing"))
+    monkeypatch.setattr(progress, "STATUS", Path(tmp_path / "nothing"))
     found = memory_mb(CPU)
     assert (found["host"], found["gpu"], found["gpu_peak"]) == (None, None, None)
     assert found["host_peak"] is None or found["host_peak"] > 10

@@ -18,7 +18,7 @@ import torch
 from mdlib.training.checkpoint import Checkpoints, read
 from mdlib.training.run_folder import WALL_CLOCK
 
-SCRIPT = Path(__file__).with_name("several_script.py")
+SCRIPT = Path(__file__).with_name("distributed_script.py")
 LONGEST_S = 240  # on a machine that is busy; what is waited for takes seconds
 # Batches of 5: shares of 3 and 2. The first stage ends within an epoch.
 STAGES = "16:0.5:5:freeze=mask_decoder,24:0.5:6:freeze=encoder+depth_decoder:lr=0.002"
@@ -241,7 +241,7 @@ def train(data, run):
     config = TrainConfig(data, run, model="conv2-mask", steps=2, size=16, batch_size=4, checks=0, workers=1)
     trainer = Trainer(config, new_model(config), open_feed(config))
     trainer.fit()
-    assert trainer.team.size == 2
+    assert trainer.processes.size == 2
 
 data, run, port = sys.argv[1:]
 notebook_launcher(train, (data, run), num_processes=2, use_port=port)
