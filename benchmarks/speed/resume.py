@@ -4,10 +4,8 @@
 
 Going on: from opening the data set to the first batch, at the beginning and at 90 % of an epoch, each time in
 a fresh process, in turns; then reading mdnet's checkpoint. Saving: mdnet trained on one batch in memory, a
-checkpoint every PERIOD steps. "blocked" is what the training thread spends on a checkpoint before its next
-step; "in all" is by how much longer the first half of a period takes than its second half: the thread that
-writes takes part of the machine, too. "Computing" is the processor time of the same: what remains of it on a
-machine that does nothing else.
+checkpoint every PERIOD steps. "blocked" is what a checkpoint takes before the next step, "computing" the
+processor time of the same, "in all" by how much longer the first half of a period takes than its second half.
 """
 
 import hashlib
@@ -121,9 +119,9 @@ class Timed(Trainer):
         super().move_on(*step)
         self.ends = [*getattr(self, "ends", []), time.perf_counter()]
 
-    def save_checkpoint(self, score: float | None = None) -> None:
+    def save_checkpoint(self, last: bool = False) -> None:
         begin, busy = time.perf_counter(), time.thread_time()
-        super().save_checkpoint(score)
+        super().save_checkpoint(last)
         self.blocked = [*getattr(self, "blocked", []), time.perf_counter() - begin]
         self.busy = [*getattr(self, "busy", []), time.thread_time() - busy]
 

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mdlib.loading.loader import make_loader
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model, load_model
-from mdlib.training.checkpoint import Checkpoints, pack, read, read_files
+from mdlib.training.checkpoint import Checkpoints, pack, read
 from mdlib.training.config import Stage
 
 
@@ -139,9 +140,9 @@ def lose_a_file(path):
 
 
 def bring_a_foreign_one(path):
-    contents, state = read_files(path), read(path).state
+    found = read(path)
     shutil.rmtree(path)
-    foreign = pack(contents["state.safetensors"], {**state, "run_id": "other"}, contents["metrics.jsonl"])
+    foreign = pack(found.tensors, {**found.state, "run_id": "other"}, found.metrics)
     Checkpoints(path.parent).put(path.name, foreign)
 
 
@@ -173,7 +174,7 @@ def test_what_cannot_change_is_an_error_that_names_both_values(
 ):
     with pytest.raises(ValueError, match=message) as raised:
         fit(reference, **{**reference_settings, **change})
-    assert "what may change: steps, epochs" in str(raised.value)
+    assert "what may change: mirror, loss, steps, epochs" in str(raised.value)
 
 
 def test_another_number_of_samples_is_an_error(fit, loaders, reference, reference_settings):
@@ -323,9 +324,13 @@ def test_a_checkpoint_that_is_needed_must_be_written(fit, tmp_path):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_too_few_samples_for_a_batch(fit, tmp_path):
+def test_too_few_samples_for_a_batch(fit, loaders, tmp_path):
+    def dropping(stage):
+        train, check = loaders(stage)
+        return make_loader(train.dataset, stage.batch_size, drop_last=True), check
+
     with pytest.raises(ValueError, match="training samples make no batch of 1000"):
-        fit(tmp_path, steps=1, batch_size=1000)
+        fit(tmp_path, steps=1, batch_size=1000, make_loaders=dropping)
 
 
 def test_an_unknown_loss_is_named(fit, tmp_path):
