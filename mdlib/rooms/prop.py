@@ -57,21 +57,11 @@ def _studio(rng: np.random.Generator, solids: list[Solid]) -> LitRoom:
     side = float(rng.choice([-1.0, 1.0]))
     day, warm = rng.uniform(3, 8), rng.uniform(3, 9)
     window_z, lamp_x, lamp_z = rng.uniform(0.5, 4.5), rng.uniform(-1.5, 1.5), rng.uniform(0.5, 4)
-    window = Lamp(
-        (3.4 * side, 1.6, float(window_z)),
-        (0, 0, 1.0),
-        (0, 0.8, 0),
-        (-side, 0, 0),
-        (0.92 * day, 0.97 * day, day),
-    )
-    ceiling = Lamp(
-        (float(lamp_x), 2.65, float(lamp_z)),
-        (0.35, 0, 0),
-        (0, 0, 0.35),
-        (0, -1, 0),
-        (warm, 0.92 * warm, 0.8 * warm),
-    )
-    lamps = [window, ceiling]
+    blue, yellow = (0.92 * day, 0.97 * day, day), (warm, 0.92 * warm, 0.8 * warm)
+    lamps = [
+        Lamp((3.4 * side, 1.6, float(window_z)), (0, 0, 1.0), (0, 0.8, 0), (-side, 0, 0), blue),
+        Lamp((float(lamp_x), 2.65, float(lamp_z)), (0.35, 0, 0), (0, 0, 0.35), (0, -1, 0), yellow),
+    ]
     return LitRoom((-3.5, 0, -1), (3.5, 2.7, 7.5), (wall, wall, floor, wall, wall, wall), [], [solids], lamps)
 
 

@@ -63,9 +63,8 @@ class Site:
             if b - a <= wide:
                 return None
             at = float(self.rng.uniform(a + wide / 2, b - wide / 2))
-            if all(
-                at + wide / 2 < u0 or at - wide / 2 > u1 or high <= base for u0, u1, base in self.used[face]
-            ):
+            left, right = at - wide / 2, at + wide / 2
+            if all(right < u0 or left > u1 or high <= base for u0, u1, base in self.used[face]):
                 return at
         return None
 
@@ -90,9 +89,8 @@ class Site:
         (x0, _, z0), (x1, _, z1) = self.low, self.high
         if area[0] < x0 or area[1] > x1 or area[2] < z0 or area[3] > z1:
             return False
-        if apart is not None and any(
-            overlap(area, other, apart) for other in [*self.taken, *self.keep_clear]
-        ):
+        others = [] if apart is None else [*self.taken, *self.keep_clear]
+        if any(overlap(area, other, apart) for other in others):
             return False
         self.groups.append(solids)
         self.taken.append(area)

@@ -123,23 +123,15 @@ def _rug(site: Site) -> None:
 def hang(site: Site, style: Style) -> None:
     """Pictures and other things on the free parts of the walls."""
     rng = site.rng
-    home, office = (
-        (fixtures.television, fixtures.wall_shelf, fixtures.clock),
-        (fixtures.whiteboard, fixtures.clock),
-    )
+    home = (fixtures.television, fixtures.wall_shelf, fixtures.clock)
+    special = (fixtures.whiteboard, fixtures.clock) if style.office else home
     for face in (FRONT, LEFT, RIGHT):
         for _ in range(int(rng.integers(1, 4))):
             room = float(rng.uniform(0.7, 2.0))
-            special = rng.random() < 0.25
-            solids = (
-                pick(rng, office if style.office else home)(rng) if special else fixtures.pictures(rng, room)
-            )
+            solids = pick(rng, special)(rng) if rng.random() < 0.25 else fixtures.pictures(rng, room)
             points = np.concatenate([corners(s) for s in solids])
-            wide, low, high = (
-                float(np.ptp(points[:, 0])),
-                float(points[:, 1].min()),
-                float(points[:, 1].max()),
-            )
+            wide, low = float(np.ptp(points[:, 0])), float(points[:, 1].min())
+            high = float(points[:, 1].max())
             at = site.place_along(face, wide + 0.2, high)
             if at is not None:
                 site.fix(face, solids, at, wide + 0.15, low, flat=True)

@@ -10,7 +10,7 @@ from mdlib.rooms.layout.windows import add_openings
 from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
 from mdlib.rooms.materials.surfaces import ceiling_surface, floor_surface, wall_surface
-from mdlib.rooms.materials.texture import Material, linear
+from mdlib.rooms.materials.texture import Material
 from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Lamp, LitRoom
 from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.shapes import fixtures
@@ -67,13 +67,11 @@ def _surfaces(site: Site, style: Style) -> tuple[Material, float]:
     rng = site.rng
     wall = wall_surface(rng, accent=False)
     site.faces = [wall] * 6
-    site.faces[FLOOR], site.faces[CEILING] = (
-        floor_surface(rng, style.office),
-        ceiling_surface(rng, style.office),
-    )
+    site.faces[FLOOR] = floor_surface(rng, style.office)
+    site.faces[CEILING] = ceiling_surface(rng, style.office)
     if rng.random() < 0.4:
         site.faces[pick(rng, (FRONT, FRONT, LEFT, RIGHT))] = wall_surface(rng, accent=True)
-    skirt = pick(rng, (Material("plain", (linear(238, 237, 233),)), mat.wood(rng, 0.0)))
+    skirt = pick(rng, (mat.plain(238, 237, 233), mat.wood(rng, 0.0)))
     height = float(rng.uniform(0.06, 0.13))
     site.decals += fixtures.skirting(list(site.walls.values()), skirt, height)
     return skirt, height
@@ -107,9 +105,8 @@ def _ceiling_lights(site: Site, style: Style, night: bool) -> None:
         # The panels light the room like one lamp of the ceiling's size and their total power.
         radiance = (rng.uniform(5, 9) if on else 0.05) * warm * side * side / gap / gap
         edges = ((x1 - x0) / 2 * 0.85, 0.0, 0.0), (0.0, 0.0, z1 / 2 * 0.85)
-        site.lamps.append(
-            Lamp((0.0, tall - 0.01, z1 / 2), *edges, (0.0, -1.0, 0.0), tuple(radiance.tolist()))
-        )
+        middle, down = (0.0, tall - 0.01, z1 / 2), (0.0, -1.0, 0.0)
+        site.lamps.append(Lamp(middle, *edges, down, tuple(radiance.tolist())))
         return
     x, z = float(rng.normal(0, 0.3)), float(rng.uniform(0.45, 0.65) * z1)
     solids, y = fixtures.ceiling_lamp(rng, x, tall, z, 4.0 if on else 0.25)

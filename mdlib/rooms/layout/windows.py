@@ -5,7 +5,7 @@ import numpy as np
 from mdlib.rooms.layout.floor_plan import Site, ground_of
 from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
-from mdlib.rooms.materials.texture import Material, linear
+from mdlib.rooms.materials.texture import Material
 from mdlib.rooms.raycasting.lighting import BACK, FRONT, LEFT, RIGHT, Decal, Lamp, Sun
 from mdlib.rooms.raycasting.solids import box
 from mdlib.rooms.shapes import openings
@@ -20,12 +20,11 @@ def add_openings(site: Site, night: bool) -> None:
     day = 0.06 if night else float(rng.uniform(4, 9))
     tint = np.array(pick(rng, ((0.9, 0.97, 1.08), (0.97, 1.0, 1.02), (1.04, 1.0, 0.92))))
     chances = ((FRONT, 0.62), (LEFT, 0.42), (RIGHT, 0.42), (BACK, 0.3))
-    faces = [face for face, chance in chances if rng.random() < chance][:2] or [
-        pick(rng, (FRONT, LEFT, RIGHT))
-    ]
+    faces = [face for face, chance in chances if rng.random() < chance][:2]
+    faces = faces or [pick(rng, (FRONT, LEFT, RIGHT))]
     sunny = not night and bool(rng.random() < 0.5)
     view = openings.outside(rng, 0.7 if night else float(rng.uniform(2.2, 5.0)), night)
-    white = Material("plain", (linear(240, 240, 237),), gloss=0.15)
+    white = mat.plain(240, 240, 237, gloss=0.15)
     trim = pick(rng, (white, white, mat.wood(rng, 0.1), mat.metal(rng)))
     low = float(rng.choice([0.08, 0.45, 0.85, 0.9, 0.95]))
     for face in faces:
@@ -37,9 +36,8 @@ def add_openings(site: Site, night: bool) -> None:
         at = site.place_along(face, wide + 0.1, 2.2)
         if at is not None:
             site.fix(face, solids, at, wide + 0.3, 0.0, flat=True)
-            site.keep_clear.append(
-                ground_of(site.walls[face].put([box((0, 1, -0.4), (wide, 2, 0.8), None)], at))
-            )
+            way = site.walls[face].put([box((0, 1, -0.4), (wide, 2, 0.8), None)], at)
+            site.keep_clear.append(ground_of(way))
 
 
 def _add_windows(site: Site, wall: Wall, view, trim: Material, low: float, radiance, sunny: bool) -> None:
@@ -59,9 +57,8 @@ def _add_windows(site: Site, wall: Wall, view, trim: Material, low: float, radia
         at = a + (k + 0.5) * (b - a) / count
         site.decals.append(Decal(wall.face, (at - width / 2, at + width / 2), (low, high), view))
         frame = openings.window_frame(rng, width, low, high, trim, bars)
-        site.fix(
-            wall.face, frame, at, width + 0.2, low - 0.1, flat=not sunny
-        )  # the sun shows a frame's shadow
+        # The sun shows a frame's shadow.
+        site.fix(wall.face, frame, at, width + 0.2, low - 0.1, flat=not sunny)
         if hung == "curtains" and (b - a) / count > width + 0.5:
             site.groups.append(wall.put(openings.curtains(rng, width, high + 0.12), at))
         elif hung == "blind":
@@ -73,10 +70,8 @@ def _add_windows(site: Site, wall: Wall, view, trim: Material, low: float, radia
     half = (b - a) / 2 * (count * width / (b - a))
     plane = wall.put([box((0, (low + bottom) / 2, -_LAMP_OFF_WALL), (1, 1, 1), None)], (a + b) / 2)[0]
     across = (half, 0.0, 0.0) if wall.face in (FRONT, BACK) else (0.0, 0.0, half)
-    normal = tuple((-plane.axes[2]).tolist())
-    site.lamps.append(
-        Lamp(tuple(plane.center.tolist()), across, (0.0, (bottom - low) / 2, 0.0), normal, radiance)
-    )
+    center, normal = (tuple(v.tolist()) for v in (plane.center, -plane.axes[2]))
+    site.lamps.append(Lamp(center, across, (0.0, (bottom - low) / 2, 0.0), normal, radiance))
 
 
 def _sun(site: Site, face: int, day: float) -> Sun:

@@ -7,7 +7,7 @@ from mdlib.rooms.raycasting.solids import Vec
 
 
 def _plain(p: Patch, m: Material) -> Vec:
-    return times(m.colors[0], 1 + 0.05 * grain(p.u, p.v, p.wu, p.wv, 0.3, 0.3, m.seed))
+    return times(m.colors[0], 1 + 0.05 * p.grain(0.3, 0.3, m.seed))
 
 
 def _boards(u, v, wu, wv, width: float, length: float, m: Material) -> Vec:
@@ -46,9 +46,7 @@ def _tiles(p: Patch, m: Material) -> Vec:
     """colours: tile, joint, and the second tile of a chequered floor if there is a third."""
     i, j = (p.u / m.scale).floor(), (p.v / m.scale).floor()
     far = (1.5 - torch.maximum(p.wu, p.wv) / m.scale).clamp(0, 1)
-    cloud = grain(p.u, p.v, p.wu, p.wv, 0.4, 0.4, m.seed) + 0.6 * grain(
-        p.u, p.v, p.wu, p.wv, 0.07, 0.09, m.seed
-    )
+    cloud = p.grain(0.4, 0.4, m.seed) + 0.6 * p.grain(0.07, 0.09, m.seed)
     color = m.colors[0]
     if len(m.colors) > 2:
         a, b = lines(p.u, 2 * m.scale, m.scale, p.wu), lines(p.v, 2 * m.scale, m.scale, p.wv)
@@ -60,24 +58,20 @@ def _tiles(p: Patch, m: Material) -> Vec:
 
 
 def _carpet(p: Patch, m: Material) -> Vec:
-    pile = grain(p.u, p.v, p.wu, p.wv, 0.008, 0.008, m.seed) + 0.6 * grain(
-        p.u, p.v, p.wu, p.wv, 0.03, 0.03, m.seed
-    )
-    worn = grain(p.u, p.v, p.wu, p.wv, 0.7, 0.5, m.seed)
+    pile = p.grain(0.008, 0.008, m.seed) + 0.6 * p.grain(0.03, 0.03, m.seed)
+    worn = p.grain(0.7, 0.5, m.seed)
     i, j = (p.u / m.scale).floor(), (p.v / m.scale).floor()
     laid = cell(i, j, m.seed) * (1.5 - torch.maximum(p.wu, p.wv) / m.scale).clamp(0, 1)
     return times(mix(m.colors[0], m.colors[-1], laid), 1 + 0.2 * pile + 0.06 * worn)
 
 
 def _concrete(p: Patch, m: Material) -> Vec:
-    cloud = sum(
-        grain(p.u, p.v, p.wu, p.wv, s, s, m.seed + k) * 0.6**k for k, s in enumerate((0.9, 0.3, 0.1, 0.03))
-    )
+    cloud = sum(p.grain(s, s, m.seed + k) * 0.6**k for k, s in enumerate((0.9, 0.3, 0.1, 0.03)))
     return times(m.colors[0], 1 + 0.12 * cloud)
 
 
 def _terrazzo(p: Patch, m: Material) -> Vec:
-    chips = grain(p.u, p.v, p.wu, p.wv, 0.025, 0.025, m.seed)
+    chips = p.grain(0.025, 0.025, m.seed)
     color = mix(_concrete(p, m), m.colors[1], ((chips - 0.45) * 4).clamp(0, 0.6))
     return mix(color, m.colors[2], ((-chips - 0.55) * 4).clamp(0, 0.6))
 
@@ -89,18 +83,14 @@ def _brick(p: Patch, m: Material) -> Vec:
     brick = (u / (3.2 * m.scale)).floor()
     far = (1.5 - p.wv / m.scale).clamp(0, 1)
     tone = 0.5 + (cell(row, brick, m.seed) - 0.5) * far
-    rough = grain(p.u, p.v, p.wu, p.wv, 0.02, 0.02, m.seed) + grain(
-        p.u, p.v, p.wu, p.wv, 0.3, 0.2, m.seed + 1
-    )
+    rough = p.grain(0.02, 0.02, m.seed) + p.grain(0.3, 0.2, m.seed + 1)
     color = times(mix(m.colors[0], m.colors[1], tone), 1 + 0.13 * rough)
     gap = torch.maximum(lines(p.v, m.scale, 0.012, p.wv), lines(u, 3.2 * m.scale, 0.012, p.wu))
     return mix(color, times(m.colors[2], 1 + 0.1 * rough), gap)
 
 
 def _plaster(p: Patch, m: Material) -> Vec:
-    cloud = grain(p.u, p.v, p.wu, p.wv, 1.3, 1.1, m.seed) + 0.5 * grain(
-        p.u, p.v, p.wu, p.wv, 0.03, 0.03, m.seed
-    )
+    cloud = p.grain(1.3, 1.1, m.seed) + 0.5 * p.grain(0.03, 0.03, m.seed)
     return times(m.colors[0], 1 + 0.025 * cloud)
 
 
@@ -133,9 +123,7 @@ def _dots(p: Patch, m: Material) -> Vec:
 
 
 def _cloth(p: Patch, m: Material, color: Vec | None = None) -> Vec:
-    thread = grain(p.u, p.v, p.wu, p.wv, 0.006, 0.006, m.seed) + 0.5 * grain(
-        p.u, p.v, p.wu, p.wv, 0.1, 0.14, m.seed
-    )
+    thread = p.grain(0.006, 0.006, m.seed) + 0.5 * p.grain(0.1, 0.14, m.seed)
     return times(m.colors[0] if color is None else color, 1 + 0.08 * thread)
 
 
@@ -157,7 +145,7 @@ def _wainscot(p: Patch, m: Material) -> Vec:
 
 
 def _ceiling_grid(p: Patch, m: Material) -> Vec:
-    holes = grain(p.u, p.v, p.wu, p.wv, 0.012, 0.012, m.seed)
+    holes = p.grain(0.012, 0.012, m.seed)
     bars = torch.maximum(lines(p.u, m.scale, 0.02, p.wu), lines(p.v, m.scale, 0.02, p.wv))
     return mix(times(m.colors[0], 1 + 0.05 * holes), m.colors[1], bars)
 

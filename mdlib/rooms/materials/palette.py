@@ -23,6 +23,10 @@ _CLOTHES = (  # nothing near the colours of skin
     (110, 170, 190), (190, 60, 110), (92, 66, 140), (70, 82, 100), (120, 126, 134), (134, 40, 48),
     (52, 88, 84), (40, 52, 92), (150, 176, 210), (98, 58, 84), (84, 104, 72),
 )  # fmt: skip
+_SUITS = ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84))
+_TROUSERS = ((52, 66, 96), (38, 46, 66), (88, 104, 134), (34, 34, 38), (150, 132, 104), (92, 92, 92))
+_SKINS = ((236, 196, 172), (224, 176, 146), (198, 146, 112), (156, 106, 78), (112, 74, 54), (80, 54, 42))
+_HAIRS = ((26, 22, 20), (44, 32, 26), (82, 56, 38), (176, 140, 88), (126, 66, 38), (160, 158, 154))
 _CARDBOARDS = ((176, 134, 92), (196, 154, 110), (160, 118, 78), (208, 172, 128))
 
 
@@ -41,13 +45,17 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(1, 1000))
 
 
+def plain(red: float, green: float, blue: float, **more: float) -> Material:
+    """One sRGB colour; `more` are fields of `Material`, such as gloss."""
+    return Material("plain", (linear(red, green, blue),), **more)
+
+
 def wood(rng: np.random.Generator, gloss: float | None = None) -> Material:
     """Natural wood, from ash to wenge."""
     dark, light = pick(rng, WOODS)
     gloss = rng.uniform(0.05, 0.35) if gloss is None else gloss
-    return Material(
-        "wood", (shade(rng, dark, 0.04), shade(rng, light, 0.04)), gloss=float(gloss), seed=_seed(rng)
-    )
+    colors = shade(rng, dark, 0.04), shade(rng, light, 0.04)
+    return Material("wood", colors, gloss=float(gloss), seed=_seed(rng))
 
 
 def paint(rng: np.random.Generator, bright: float = 0.25) -> Material:
@@ -85,9 +93,7 @@ def leather(rng: np.random.Generator) -> Material:
 def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
     """Cloth for shirts, jackets and dresses."""
     if formal:
-        color = pick(
-            rng, ((38, 42, 54), (58, 60, 66), (84, 84, 88), (30, 30, 32), (96, 86, 74), (44, 56, 84))
-        )
+        color = pick(rng, _SUITS)
         return Material("cloth", (shade(rng, color),), soft=0.02, seed=_seed(rng))
     a, b = shade(rng, pick(rng, _CLOTHES)), shade(rng, pick(rng, _CLOTHES))
     kind = pick(rng, ("cloth", "cloth", "cloth", "hoops", "checks", "dots"))
@@ -96,28 +102,19 @@ def clothing(rng: np.random.Generator, formal: bool = False) -> Material:
 
 def trousers(rng: np.random.Generator) -> Material:
     """Jeans, chinos, black."""
-    color = pick(
-        rng, ((52, 66, 96), (38, 46, 66), (88, 104, 134), (34, 34, 38), (150, 132, 104), (92, 92, 92))
-    )
-    return Material("cloth", (shade(rng, color),), seed=_seed(rng))
+    return Material("cloth", (shade(rng, pick(rng, _TROUSERS)),), seed=_seed(rng))
 
 
 def skin(rng: np.random.Generator) -> Material:
     """Human skin."""
-    color = pick(
-        rng, ((236, 196, 172), (224, 176, 146), (198, 146, 112), (156, 106, 78), (112, 74, 54), (80, 54, 42))
-    )
-    return Material("plain", (shade(rng, color, 0.03),), gloss=0.08, seed=_seed(rng))
+    return Material("plain", (shade(rng, pick(rng, _SKINS), 0.03),), gloss=0.08, seed=_seed(rng))
 
 
 def hair(rng: np.random.Generator) -> Material:
     """Black, brown, blond, red, gray."""
-    color = pick(
-        rng, ((26, 22, 20), (44, 32, 26), (82, 56, 38), (176, 140, 88), (126, 66, 38), (160, 158, 154))
-    )
-    return Material(
-        "wood", (shade(rng, color), shade(rng, np.asarray(color) * 1.25)), gloss=0.2, seed=_seed(rng)
-    )
+    color = pick(rng, _HAIRS)
+    colors = shade(rng, color), shade(rng, np.asarray(color) * 1.25)
+    return Material("wood", colors, gloss=0.2, seed=_seed(rng))
 
 
 def leaves(rng: np.random.Generator) -> Material:
@@ -131,9 +128,8 @@ def cardboard(rng: np.random.Generator, side: float) -> Material:
     """Brown board with tape; faces no wider than `side` get tape over their upper edge."""
     color = pick(rng, _CARDBOARDS)
     tape = pick(rng, ((196, 168, 120), (214, 196, 156), (150, 120, 82)))
-    return Material(
-        "cardboard", (shade(rng, color), shade(rng, tape)), scale=side, soft=0.006, seed=_seed(rng)
-    )
+    colors = shade(rng, color), shade(rng, tape)
+    return Material("cardboard", colors, scale=side, soft=0.006, seed=_seed(rng))
 
 
 def books(rng: np.random.Generator) -> Material:
@@ -150,4 +146,4 @@ def art(rng: np.random.Generator) -> Material:
 
 def bulb(strength: float, color=(255, 226, 180)) -> Material:
     """A shining surface."""
-    return Material("plain", (linear(*color),), glow=strength)
+    return plain(*color, glow=strength)

@@ -43,7 +43,7 @@ def _front(p: Patch, m: Material) -> Vec:
 
 
 def _front_paint(p: Patch, m: Material) -> Vec:
-    return times(m.colors[0], 1 + 0.03 * grain(p.u, p.v, p.wu, p.wv, 0.3, 0.3, m.seed))
+    return times(m.colors[0], 1 + 0.03 * p.grain(0.3, 0.3, m.seed))
 
 
 def _door(p: Patch, m: Material) -> Vec:
@@ -52,9 +52,8 @@ def _door(p: Patch, m: Material) -> Vec:
     x = p.u.abs() if m.seed % 2 else p.u
     left, right = (0.06, p.hu - 0.1) if m.seed % 2 else (-p.hu + 0.12, p.hu - 0.12)
     shade = 0.0
-    for low, high in (
-        ((0.08, 0.42), (0.5, 0.93)) if m.seed % 3 else ((0.06, 0.32), (0.38, 0.62), (0.68, 0.94))
-    ):
+    two, three = ((0.08, 0.42), (0.5, 0.93)), ((0.06, 0.32), (0.38, 0.62), (0.68, 0.94))
+    for low, high in two if m.seed % 3 else three:
         bottom, top = -p.hv + 2 * p.hv * low, -p.hv + 2 * p.hv * high
         across = within(x, left, right, p.wu)
         inside = across * within(p.v, bottom, top, p.wv)
@@ -78,7 +77,7 @@ def _books(p: Patch, m: Material) -> Vec:
 
 def _cardboard(p: Patch, m: Material) -> Vec:
     """Brown board; tape along the middle of the lid and a little down the sides, a printed label."""
-    fibre = grain(p.u, p.v, p.wu, p.wv, 0.15, 0.01, m.seed) + grain(p.u, p.v, p.wu, p.wv, 0.4, 0.4, m.seed)
+    fibre = p.grain(0.15, 0.01, m.seed) + p.grain(0.4, 0.4, m.seed)
     color = times(m.colors[0], 1 + 0.06 * fibre)
     lid = ~p.upright
     short = within(p.v, p.hv - 0.07, p.hv, p.wv) * p.upright * (p.hu <= m.scale)
@@ -87,9 +86,8 @@ def _cardboard(p: Patch, m: Material) -> Vec:
     slit = within(p.u if m.seed % 2 else p.v, -0.002, 0.002, p.wv) * lid
     color = mix(times(color, 1 - 0.6 * slit), m.colors[1], 0.75 * tape)
     u, v = p.u / p.hu, p.v / p.hv
-    label = (
-        within(u, 0.25, 0.75, p.wu / p.hu) * within(v, 0.05, 0.55, p.wv / p.hv) * p.upright * (m.seed % 3 > 0)
-    )
+    label = within(u, 0.25, 0.75, p.wu / p.hu) * within(v, 0.05, 0.55, p.wv / p.hv)
+    label = label * p.upright * (m.seed % 3 > 0)
     text = lines(v, 0.12, 0.05, p.wv / p.hv) * within(u, 0.3, 0.65, p.wu / p.hu)
     return mix(color, times((0.8, 0.8, 0.78), 1 - 0.7 * text), label)
 
@@ -110,9 +108,8 @@ def _art(p: Patch, m: Material) -> Vec:
         color = m.colors[0]
         for k in range(5):
             x, y, r, s = (float(cell(torch.tensor([float(k)]), j, m.seed)) for j in range(4))
-            block = within(u, 1.6 * x - 1, 1.6 * x - 0.8 + r, w) * within(
-                v, 1.6 * y - 1, 1.6 * y - 0.8 + s, w
-            )
+            wide, high = (1.6 * x - 1, 1.6 * x - 0.8 + r), (1.6 * y - 1, 1.6 * y - 0.8 + s)
+            block = within(u, *wide, w) * within(v, *high, w)
             color = mix(color, m.colors[1 + k % 3], 0.9 * block)
     elif kind == 2:
         far = (u * u + v * v).sqrt() + 0.12 * value_noise(u * 2, v * 2, m.seed)
@@ -140,9 +137,7 @@ def _screen(p: Patch, m: Material) -> Vec:
 
 def _leaf(p: Patch, m: Material) -> Vec:
     vein = within(p.u, -0.004, 0.004, p.wu)
-    return mix(
-        times(m.colors[0], 1 + 0.3 * grain(p.u, p.v, p.wu, p.wv, 0.05, 0.05, m.seed)), m.colors[1], 0.5 * vein
-    )
+    return mix(times(m.colors[0], 1 + 0.3 * p.grain(0.05, 0.05, m.seed)), m.colors[1], 0.5 * vein)
 
 
 def _rug(p: Patch, m: Material) -> Vec:
@@ -155,7 +150,7 @@ def _rug(p: Patch, m: Material) -> Vec:
     field = ((0.28 - far) * m.scale / w.clamp_min(1e-4) + 0.5).clamp(0, 1)
     color = mix(m.colors[0], m.colors[2], 0.16 + (field - 0.16) * fade)
     color = mix(color, m.colors[1], torch.maximum(within(edge, 0.1, 0.2, w), within(edge, 0.24, 0.27, w)))
-    pile = grain(p.u, p.v, p.wu, p.wv, 0.012, 0.012, m.seed)
+    pile = p.grain(0.012, 0.012, m.seed)
     return times(color, 1 + 0.15 * pile)
 
 
@@ -164,27 +159,22 @@ def _outside(p: Patch, m: Material) -> Vec:
     x, y, z = p.d
     level = (x * x + z * z).sqrt().clamp_min(1e-3)
     up = y / level + 0.05
-    turn = torch.where(
-        x.abs() > z.abs(), z / x.abs().clamp_min(1e-3) + 3 * x.sign(), x / z.abs().clamp_min(1e-3)
-    )
+    aside, ahead = z / x.abs().clamp_min(1e-3) + 3 * x.sign(), x / z.abs().clamp_min(1e-3)
+    turn = torch.where(x.abs() > z.abs(), aside, ahead)
     sky = mix(m.colors[1], m.colors[0], (up * 1.6).clamp(0, 1))
     cloud = value_noise(turn * 2.3, up * 5, m.seed) + 0.5 * value_noise(turn * 6, up * 13, m.seed + 1)
     sky = mix(sky, (1.0, 1.0, 1.0), (cloud * 0.8).clamp(0, 0.85))
     if m.seed % 2:
-        crown = (
-            0.16
-            + 0.1 * value_noise(turn * 5, torch.zeros_like(turn), m.seed)
-            + 0.03 * value_noise(turn * 31, up * 31, m.seed)
-        )
+        edge = 0.16 + 0.1 * value_noise(turn * 5, torch.zeros_like(turn), m.seed)
+        edge = edge + 0.03 * value_noise(turn * 31, up * 31, m.seed)
         leaves = (0.75 + 0.45 * value_noise(turn * 37, up * 37, m.seed)).clamp_min(0.1)
-        far_things, edge = times(m.colors[2], leaves), crown
+        far_things = times(m.colors[2], leaves)
     else:
         house = (turn * 3.1).floor()
         edge = 0.1 + 0.45 * cell(house, 1, m.seed)
         windows = lines(turn, 0.06, 0.03, 0.01 + 0 * up) * lines(up, 0.09, 0.05, 0.01 + 0 * up)
-        wall = times(
-            mix(m.colors[3], (0.55, 0.5, 0.45), cell(house, 2, m.seed)), 0.6 + 0.4 * cell(house, 3, m.seed)
-        )
+        wall = mix(m.colors[3], (0.55, 0.5, 0.45), cell(house, 2, m.seed))
+        wall = times(wall, 0.6 + 0.4 * cell(house, 3, m.seed))
         far_things = times(wall, 1 - 0.5 * windows)
     view = mix(sky, far_things, ((edge - up) * 60 + 0.5).clamp(0, 1))
     ground = times(m.colors[4], 0.8 + 0.3 * value_noise(turn * 3, up * 30, m.seed))

@@ -35,6 +35,10 @@ class Patch(NamedTuple):
     upright: Tensor
     d: Vec
 
+    def grain(self, su: float, sv: float, seed: int) -> Tensor:
+        """Noise with knots every su metres along u and sv along v."""
+        return grain(self.u, self.v, self.wu, self.wv, su, sv, seed)
+
 
 class Material(NamedTuple):
     """What a surface is made of; `colors` are linear RGB, their meaning and that of `scale` (metres) by

@@ -41,36 +41,34 @@ def pictures(rng: Rng, room: float) -> list[Solid]:
 def television(rng: Rng) -> list[Solid]:
     """A large dark screen on the wall."""
     width = rng.uniform(0.9, 1.4)
-    black = Material("plain", (linear(20, 20, 22),), gloss=0.35)
+    black = mat.plain(20, 20, 22, gloss=0.35)
     return [box((0, 1.35, -0.03), (width, width * 0.57, 0.06), black)]
 
 
 def whiteboard(rng: Rng) -> list[Solid]:
     """A whiteboard or pin board in a thin frame."""
-    width, face = rng.uniform(1.2, 2.2), Material("plain", (linear(238, 240, 240),), gloss=0.3)
+    width, face = rng.uniform(1.2, 2.2), mat.plain(238, 240, 240, gloss=0.3)
     if rng.random() < 0.3:
         face = Material("carpet", (linear(176, 132, 88), linear(176, 132, 88)))
-    rim = Material("plain", (linear(170, 172, 175),), gloss=0.4)
-    solids = [
+    rim = mat.plain(170, 172, 175, gloss=0.4)
+    return [
         box((0, 1.45, -0.012), (width, 1.0, 0.024), rim),
         box((0, 1.45, -0.02), (width - 0.05, 0.95, 0.012), face),
+        box((0, 0.95, -0.05), (width * 0.4, 0.02, 0.07), rim),
     ]
-    solids.append(box((0, 0.95, -0.05), (width * 0.4, 0.02, 0.07), rim))
-    return solids
 
 
 def clock(rng: Rng) -> list[Solid]:
     """A round wall clock."""
     r, rim = rng.uniform(0.13, 0.2), mat.paint(rng, 0.3)
-    y, dark = 2.0, Material("plain", (linear(25, 25, 25),))
+    y, dark = 2.0, mat.plain(25, 25, 25)
     solids = [
         cone((0, y, 0), (0, y, -0.03), r, rim),
-        cone((0, y, 0), (0, y, -0.034), r * 0.9, Material("plain", (linear(240, 240, 235),))),
+        cone((0, y, 0), (0, y, -0.034), r * 0.9, mat.plain(240, 240, 235)),
     ]
     for length, a in ((0.5, rng.uniform(0, 6.28)), (0.75, rng.uniform(0, 6.28))):
-        solids.append(
-            capsule((0, y, -0.036), (np.sin(a) * length * r, y + np.cos(a) * length * r, -0.036), 0.006, dark)
-        )
+        tip = np.sin(a) * length * r, y + np.cos(a) * length * r, -0.036
+        solids.append(capsule((0, y, -0.036), tip, 0.006, dark))
     return solids
 
 
@@ -86,9 +84,8 @@ def wall_shelf(rng: Rng) -> list[Solid]:
         tall = rng.uniform(0.17, 0.26)
         solids.append(box((x + wide / 2, y + 0.015 + tall / 2, -0.1), (wide, tall, 0.15), mat.books(rng)))
         x += wide + rng.uniform(0, 0.12)
-    solids.append(
-        cone((width / 2 - 0.1, y, -0.11), (width / 2 - 0.1, y + 0.22, -0.11), 0.05, mat.paint(rng, 0.6), 0.03)
-    )
+    x = width / 2 - 0.1
+    solids.append(cone((x, y, -0.11), (x, y + 0.22, -0.11), 0.05, mat.paint(rng, 0.6), 0.03))
     return solids
 
 
@@ -98,14 +95,9 @@ def skirting(walls: Sequence[Wall], material: Material, height: float) -> list[D
 
 
 def pillar(
-    x: float,
-    z: float,
-    sides: tuple[float, float],
-    height: float,
-    material: Material,
-    foot: Material,
+    x: float, z: float, sides: tuple[float, float], height: float, material: Material, foot: Material,
     tall: float,
-):
+) -> list[Solid]:  # fmt: skip
     """A square column from floor to ceiling with its own skirting."""
     return [
         box((x, height / 2, z), (sides[0], height, sides[1]), material),
@@ -126,7 +118,7 @@ def ceiling_lamp(rng: Rng, x: float, height: float, z: float, strength: float) -
         ], height - 0.12
     drop = rng.uniform(0.4, 0.7)
     low = height - drop
-    cord = capsule((x, low, z), (x, height, z), 0.006, Material("plain", (linear(30, 30, 30),)))
+    cord = capsule((x, low, z), (x, height, z), 0.006, mat.plain(30, 30, 30))
     if kind == 1:
         return [cord, ball((x, low - 0.13, z), 0.14, shine)], low - 0.3
     shade = mat.fabric(rng)._replace(glow=0.6)
@@ -141,7 +133,7 @@ def light_panels(
     face: int, xs: Sequence[float], zs: Sequence[float], side: float, strength: float
 ) -> list[Decal]:
     """Square lights let into the ceiling at every (x, z)."""
-    shine = Material("plain", (linear(255, 252, 244),), glow=strength)
+    shine = mat.plain(255, 252, 244, glow=strength)
     return [
         Decal(face, (x - side / 2, x + side / 2), (z - side / 2, z + side / 2), shine) for x in xs for z in zs
     ]

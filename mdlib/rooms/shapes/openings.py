@@ -16,6 +16,10 @@ from mdlib.rooms.raycasting.lighting import BACK, FRONT, LEFT, RIGHT
 from mdlib.rooms.raycasting.solids import Solid, box, capsule, cone, moved
 
 Rng = np.random.Generator
+_SKIES = (  # at the zenith, at the horizon
+    ((120, 168, 230), (214, 230, 244)), ((170, 190, 210), (226, 232, 238)),
+    ((150, 180, 225), (245, 228, 205)),
+)  # fmt: skip
 
 
 class Wall(NamedTuple):
@@ -43,15 +47,7 @@ class Wall(NamedTuple):
 
 def outside(rng: Rng, light: float, night: bool) -> Material:
     """The view through a window pane, as bright as `light` times its colours."""
-    sky = pick(
-        rng,
-        (
-            ((120, 168, 230), (214, 230, 244)),
-            ((170, 190, 210), (226, 232, 238)),
-            ((150, 180, 225), (245, 228, 205)),
-        ),
-    )
-    far = (*sky, (96, 122, 70), (176, 160, 144), (138, 146, 110))
+    far = (*pick(rng, _SKIES), (96, 122, 70), (176, 160, 144), (138, 146, 110))
     if night:
         far = ((14, 18, 38), (34, 36, 56), (14, 18, 16), (40, 36, 34), (22, 22, 26))
     colors = tuple(linear(*c) for c in far)
@@ -64,10 +60,8 @@ def window_frame(
     """The frame of a pane from height `low` to `high`, divided into bars[0] x bars[1], and its sill."""
     deep, bar = 0.07, 0.055
     middle, tall = (low + high) / 2, high - low
-    solids = [
-        box((s * (width + bar) / 2, middle, -deep / 2), (bar, tall + 2 * bar, deep), material)
-        for s in (-1, 1)
-    ]
+    side = bar, tall + 2 * bar, deep
+    solids = [box((s * (width + bar) / 2, middle, -deep / 2), side, material) for s in (-1, 1)]
     solids += [box((0, y, -deep / 2), (width, bar, deep), material) for y in (low - bar / 2, high + bar / 2)]
     for k in range(1, bars[0]):
         solids.append(box(((k / bars[0] - 0.5) * width, middle, -0.022), (0.045, tall, 0.044), material))
@@ -91,9 +85,8 @@ def curtains(rng: Rng, width: float, top: float) -> list[Solid]:
         for k in range(folds):
             r = rng.uniform(0.034, 0.046)
             place = x - s * k * 0.065
-            solids.append(
-                cone((place, 0.02, -0.2 + 0.02 * (k % 2)), (place, top - 0.01, -0.2), r, cloth, r * 0.85)
-            )
+            foot, head = (place, 0.02, -0.2 + 0.02 * (k % 2)), (place, top - 0.01, -0.2)
+            solids.append(cone(foot, head, r, cloth, r * 0.85))
     return solids
 
 
@@ -121,31 +114,18 @@ def door(rng: Rng) -> tuple[list[Solid], float]:
     """A closed door with its frame and handle, and its width over all."""
     width, tall = rng.uniform(0.78, 0.95), rng.uniform(1.98, 2.1)
     leaf = mat.wood(rng) if rng.random() < 0.45 else mat.paint(rng, 0.15)
-    leaf = leaf._replace(
-        kind="door" if rng.random() < 0.75 else leaf.kind, soft=0.004, seed=int(rng.integers(1, 1000))
-    )
-    trim = pick(
-        rng,
-        (
-            leaf._replace(kind="wood" if len(leaf.colors) > 1 else "plain"),
-            Material("plain", (linear(236, 235, 230),), gloss=0.15),
-        ),
-    )
+    kind = "door" if rng.random() < 0.75 else leaf.kind
+    leaf = leaf._replace(kind=kind, soft=0.004, seed=int(rng.integers(1, 1000)))
+    alike = leaf._replace(kind="wood" if len(leaf.colors) > 1 else "plain")
+    trim = pick(rng, (alike, mat.plain(236, 235, 230, gloss=0.15)))
     metal, side = mat.metal(rng), rng.choice([-1, 1])
     solids = [box((0, tall / 2, -0.012), (width, tall, 0.024), leaf)]
-    solids += [
-        box((s * (width / 2 + 0.04), tall / 2 + 0.04, -0.025), (0.08, tall + 0.08, 0.05), trim)
-        for s in (-1, 1)
-    ]
+    post = 0.08, tall + 0.08, 0.05
+    solids += [box((s * (width / 2 + 0.04), tall / 2 + 0.04, -0.025), post, trim) for s in (-1, 1)]
     solids.append(box((0, tall + 0.04, -0.025), (width, 0.08, 0.05), trim))
     x = side * (width / 2 - 0.07)
     solids.append(capsule((x, 1.02, -0.06), (x - side * 0.1, 1.02, -0.06), 0.011, metal))
     solids.append(cone((x, 1.02, -0.02), (x, 1.02, -0.06), 0.012, metal))
-    solids.append(
-        box(
-            (side * (width / 2 + 0.22), 1.08, -0.006),
-            (0.08, 0.08, 0.012),
-            Material("plain", (linear(240, 240, 238),), gloss=0.2),
-        )
-    )
+    switch = mat.plain(240, 240, 238, gloss=0.2)
+    solids.append(box((side * (width / 2 + 0.22), 1.08, -0.006), (0.08, 0.08, 0.012), switch))
     return solids, width + 0.16

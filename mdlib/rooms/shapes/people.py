@@ -16,27 +16,17 @@ def _limb(a, b, ra: float, rb: float, material: Material) -> list[Solid]:
 
 
 def _trunk(
-    h: float,
-    low: float,
-    high: float,
-    half_low: float,
-    half_high: float,
-    deep: float,
-    lean: float,
+    h: float, low: float, high: float, half_low: float, half_high: float, deep: float, lean: float,
     cloth: Material,
-):
+) -> list[Solid]:  # fmt: skip
     """A stretch of the body between two heights (shares of h): flat in front, round at the sides."""
     a, b = lean * (low - 0.5) / 0.25, lean * (high - 0.5) / 0.25
-    sides = [
-        cone((a + s * half_low * h, low * h, 0), (b + s * half_high * h, high * h, 0), deep, cloth)
-        for s in (-1, 1)
-    ]
-    middle = (low + high) / 2 * h
-    wide = 2 * min(half_low, half_high) * h
-    return [
-        *sides,
-        box(((a + b) / 2, middle, 0), (wide, (high - low) * h, 2 * deep), cloth._replace(soft=0.0)),
-    ]
+    solids = []
+    for s in (-1, 1):
+        start, end = (a + s * half_low * h, low * h, 0), (b + s * half_high * h, high * h, 0)
+        solids.append(cone(start, end, deep, cloth))
+    size = 2 * min(half_low, half_high) * h, (high - low) * h, 2 * deep
+    return [*solids, box(((a + b) / 2, (low + high) / 2 * h, 0), size, cloth._replace(soft=0.0))]
 
 
 def _arm_pose(rng: Rng, side: int, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -62,36 +52,27 @@ def _head(rng: Rng, h: float, neck: np.ndarray, woman: bool, skin: Material) -> 
     center = neck + (0, 0.118 * h, -0.012 * h)
     ahead = np.array([-np.sin(turn), 0, -np.cos(turn)])
     side = np.array([ahead[2], 0, -ahead[0]])
-    solids = [
-        capsule(neck, center, 0.03 * h, skin),
-        ball(center, (0.046 * h, 0.063 * h, 0.053 * h), skin, yaw=turn),
-    ]
-    solids.append(
-        ball(
-            center + ahead * 0.012 * h - (0, 0.032 * h, 0), (0.036 * h, 0.034 * h, 0.038 * h), skin, yaw=turn
-        )
+    solids = [capsule(neck, center, 0.03 * h, skin)]
+    solids.append(ball(center, (0.046 * h, 0.063 * h, 0.053 * h), skin, yaw=turn))
+    chin, nose = (
+        center + ahead * 0.012 * h - (0, 0.032 * h, 0),
+        center + ahead * 0.053 * h - (0, 0.012 * h, 0),
     )
-    solids.append(
-        ball(center + ahead * 0.053 * h - (0, 0.012 * h, 0), (0.007 * h, 0.011 * h, 0.01 * h), skin)
-    )
-    white, dark = Material("plain", (linear(225, 222, 218),)), Material("plain", (linear(40, 30, 26),))
+    solids.append(ball(chin, (0.036 * h, 0.034 * h, 0.038 * h), skin, yaw=turn))
+    solids.append(ball(nose, (0.007 * h, 0.011 * h, 0.01 * h), skin))
+    white, dark = mat.plain(225, 222, 218), mat.plain(40, 30, 26)
     for s in (-1, 1):
         eye = center + ahead * 0.045 * h + side * s * 0.018 * h + (0, 0.004 * h, 0)
-        solids += [
-            ball(eye, (0.0085 * h, 0.005 * h, 0.008 * h), white, yaw=turn),
-            ball(eye + ahead * 0.005 * h, 0.0045 * h, dark),
-        ]
+        solids.append(ball(eye, (0.0085 * h, 0.005 * h, 0.008 * h), white, yaw=turn))
+        solids.append(ball(eye + ahead * 0.005 * h, 0.0045 * h, dark))
         solids.append(ball(center + side * s * 0.046 * h, (0.006 * h, 0.016 * h, 0.01 * h), skin, yaw=turn))
         brow = eye + ahead * 0.004 * h + (0, 0.013 * h, 0)
         solids.append(capsule(brow - side * 0.008 * h, brow + side * 0.008 * h, 0.0024 * h, hair))
     lips = Material("plain", (tuple(c * f for c, f in zip(skin.colors[0], (0.75, 0.45, 0.45), strict=True)),))
     mouth = center + ahead * 0.047 * h - (0, 0.036 * h, 0)
     solids.append(capsule(mouth - side * 0.01 * h, mouth + side * 0.01 * h, 0.004 * h, lips))
-    style = (
-        pick(rng, ("long", "long", "bun", "short"))
-        if woman
-        else pick(rng, ("short", "short", "short", "bald", "cap"))
-    )
+    womens, mens = ("long", "long", "bun", "short"), ("short", "short", "short", "bald", "cap")
+    style = pick(rng, womens if woman else mens)
     if style != "bald":
         top = center - ahead * 0.012 * h + (0, 0.016 * h, 0)
         solids.append(ball(top, (0.053 * h, 0.058 * h, 0.055 * h), hair, yaw=turn, tilt=0.25))
@@ -112,11 +93,8 @@ def person(rng: Rng) -> list[Solid]:
     woman = rng.random() < 0.5
     h = rng.uniform(1.52, 1.76) if woman else rng.uniform(1.64, 1.92)
     broad = (0.94 if woman else 1.08) * rng.uniform(0.92, 1.12)
-    outfit = (
-        pick(rng, ("dress", "skirt", "casual", "casual", "suit"))
-        if woman
-        else pick(rng, ("suit", "casual", "casual"))
-    )
+    womens, mens = ("dress", "skirt", "casual", "casual", "suit"), ("suit", "casual", "casual")
+    outfit = pick(rng, womens if woman else mens)
     skin = mat.skin(rng)
     top = mat.clothing(rng, formal=outfit == "suit")
     bare = outfit in ("dress", "skirt")
@@ -133,14 +111,12 @@ def person(rng: Rng) -> list[Solid]:
         ankle = np.array([s * spread, 0.045 * h, s * stride])
         knee = (hip + ankle) / 2 + (0, 0.01 * h, -0.012 * h - 0.15 * abs(stride))
         leg = skin if bare else below
-        solids += _limb(hip, knee, 0.052 * h * broad, 0.036 * h, leg) + _limb(
-            knee, ankle, 0.036 * h, 0.026 * h, leg
-        )
+        solids += _limb(hip, knee, 0.052 * h * broad, 0.036 * h, leg)
+        solids += _limb(knee, ankle, 0.036 * h, 0.026 * h, leg)
         out = s * rng.uniform(0.1, 0.4)
         toe = ankle + np.array([np.sin(out), 0, -np.cos(out)]) * 0.085 * h
-        solids.append(
-            capsule((ankle[0], 0.022 * h, ankle[2] + 0.012 * h), (toe[0], 0.022 * h, toe[2]), 0.022 * h, shoe)
-        )
+        heel, toe = (ankle[0], 0.022 * h, ankle[2] + 0.012 * h), (toe[0], 0.022 * h, toe[2])
+        solids.append(capsule(heel, toe, 0.022 * h, shoe))
         solids.append(ball(ankle - (0, 0.008 * h, 0), 0.028 * h, shoe if rng.random() < 0.5 else leg))
 
     deep, slim = 0.055 * h * broad, 0.85 if woman else 1.0
@@ -151,9 +127,8 @@ def person(rng: Rng) -> list[Solid]:
         solids += _trunk(h, low, high, half_low * broad, half_high * broad, deep, chest[0], cloth)
     solids.append(ball((0, 0.51 * h, 0.01 * h), (0.088 * h * broad, 0.06 * h, deep * 1.12), below))
     for s in (-1, 1):
-        solids.append(
-            capsule(chest + (0, 0.06 * h, 0), chest + (s * 0.075 * h * broad, 0.058 * h, 0), deep * 0.86, top)
-        )
+        shoulder = chest + (s * 0.075 * h * broad, 0.058 * h, 0)
+        solids.append(capsule(chest + (0, 0.06 * h, 0), shoulder, deep * 0.86, top))
     neck = chest + (0, 0.1 * h, 0.005 * h)
     solids.append(cone(neck - (0, 0.02 * h, 0), neck + (0, 0.012 * h, 0), 0.07 * h * broad, top, 0.034 * h))
     if woman:
@@ -164,23 +139,15 @@ def person(rng: Rng) -> list[Solid]:
     if outfit == "suit":
         white, tie = Material("cloth", (linear(236, 236, 236),)), mat.clothing(rng)
         front = -deep * 1.02
-        solids.append(
-            ball(chest + (0, 0.03 * h, front * 0.93), (0.026 * h, 0.075 * h, 0.012 * h), white, tilt=0.12)
-        )
+        shirt, knot = (0.026 * h, 0.075 * h, 0.012 * h), (0.009 * h, 0.085 * h, 0.008 * h)
+        solids.append(ball(chest + (0, 0.03 * h, front * 0.93), shirt, white, tilt=0.12))
         if rng.random() < 0.7:
-            solids.append(
-                ball(chest + (0, 0.01 * h, front * 1.08), (0.009 * h, 0.085 * h, 0.008 * h), tie, tilt=0.1)
-            )
+            solids.append(ball(chest + (0, 0.01 * h, front * 1.08), knot, tie, tilt=0.1))
         solids.append(cone((0, 0.47 * h, 0), (0, 0.6 * h, 0), 0.098 * h * broad, top, 0.086 * h * broad))
     elif not bare:
-        belt = Material("plain", (linear(40, 32, 28),), gloss=0.3)
-        solids.append(
-            box(
-                (0, 0.6 * h, 0),
-                (2 * (0.036 * slim * broad * h + 0.55 * deep), 0.02 * h, 2.06 * deep),
-                pick(rng, (belt, top)),
-            )
-        )
+        belt = mat.plain(40, 32, 28, gloss=0.3)
+        size = 2 * (0.036 * slim * broad * h + 0.55 * deep), 0.02 * h, 2.06 * deep
+        solids.append(box((0, 0.6 * h, 0), size, pick(rng, (belt, top))))
 
     for s in (-1, 1):
         shoulder = chest + (s * 0.1 * h * broad, 0.062 * h, 0.004 * h)

@@ -50,14 +50,8 @@ def chair(rng: Rng) -> list[Solid]:
     back_z = z + np.tan(lean) * tall / 2
     style = rng.integers(4)
     if style == 0:  # one padded or wooden panel
-        solids.append(
-            box(
-                (0, middle + 0.04, back_z),
-                (width * 0.95, tall * 0.8, max(padded, 0.03)),
-                seat_material,
-                tilt=lean,
-            )
-        )
+        panel = width * 0.95, tall * 0.8, max(padded, 0.03)
+        solids.append(box((0, middle + 0.04, back_z), panel, seat_material, tilt=lean))
     posts = () if style == 0 and rng.random() < 0.5 else (-x, x)
     solids += [capsule((s, seat, z), (s, height, z + np.tan(lean) * tall), thick / 2, frame) for s in posts]
     if style == 1:  # cross rails
@@ -66,15 +60,11 @@ def chair(rng: Rng) -> list[Solid]:
             rail = (width - thick, 0.07, 0.022)
             solids.append(box((0, y, z + np.tan(lean) * (y - seat)), rail, frame, tilt=lean))
     elif style >= 2:  # upright slats
-        solids.append(
-            box((0, height - 0.03, z + np.tan(lean) * (tall - 0.03)), (width, 0.08, 0.03), frame, tilt=lean)
-        )
+        rail = 0, height - 0.03, z + np.tan(lean) * (tall - 0.03)
+        solids.append(box(rail, (width, 0.08, 0.03), frame, tilt=lean))
         for s in np.linspace(-0.6, 0.6, int(rng.integers(3, 6))):
-            solids.append(
-                capsule(
-                    (s * x, seat, z), (s * x, height - 0.04, z + np.tan(lean) * (tall - 0.04)), 0.011, frame
-                )
-            )
+            top = s * x, height - 0.04, z + np.tan(lean) * (tall - 0.04)
+            solids.append(capsule((s * x, seat, z), top, 0.011, frame))
     if rng.random() < 0.25:
         for s in (-x, x):
             solids.append(box((s, seat + 0.22, 0), (0.045, 0.03, depth), frame))
@@ -85,8 +75,8 @@ def chair(rng: Rng) -> list[Solid]:
 def office_chair(rng: Rng) -> list[Solid]:
     """A swivel chair on five castors."""
     cloth = mat.fabric(rng, 0.05) if rng.random() < 0.6 else mat.leather(rng)
-    dark = Material("plain", (linear(38, 38, 40),), gloss=0.3)
-    base = dark if rng.random() < 0.6 else Material("plain", (linear(170, 172, 176),), gloss=0.5)
+    dark = mat.plain(38, 38, 40, gloss=0.3)
+    base = dark if rng.random() < 0.6 else mat.plain(170, 172, 176, gloss=0.5)
     solids = [cone((0, 0.09, 0), (0, 0.42, 0), 0.026, base), cone((0, 0.09, 0), (0, 0.24, 0), 0.04, dark)]
     turn = rng.uniform(0, 2)
     for k in range(5):
@@ -122,10 +112,8 @@ def stool(rng: Rng) -> list[Solid]:
     if top > 0.55:
         y, half = 0.25, r * 0.62 + 0.06 * (1 - 0.25 / top)
         for s in (-half, half):
-            solids += [
-                capsule((s, y, -half), (s, y, half), 0.011, frame),
-                capsule((-half, y, s), (half, y, s), 0.011, frame),
-            ]
+            solids.append(capsule((s, y, -half), (s, y, half), 0.011, frame))
+            solids.append(capsule((-half, y, s), (half, y, s), 0.011, frame))
     return solids
 
 
@@ -143,18 +131,10 @@ def sofa(rng: Rng, seats: int | None = None) -> list[Solid]:
     for sx, sz in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
         x, z = sx * (width / 2 - 0.1), sz * (depth / 2 - 0.1)
         solids.append(cone((x + 0.02 * sx, 0, z + 0.02 * sz), (x, ground, z), 0.02, foot, 0.03))
-    solids.append(
-        box((0, (ground + seat - 0.12) / 2, 0), (width - 0.02, seat - 0.12 - ground, depth - 0.02), cloth)
-    )
-    back = 0.2
-    solids.append(
-        box(
-            (0, (ground + high) / 2, depth / 2 - back / 2),
-            (width - 0.04, high - ground, back),
-            cloth,
-            tilt=0.06,
-        )
-    )
+    body, back = (width - 0.02, seat - 0.12 - ground, depth - 0.02), 0.2
+    solids.append(box((0, (ground + seat - 0.12) / 2, 0), body, cloth))
+    center = 0, (ground + high) / 2, depth / 2 - back / 2
+    solids.append(box(center, (width - 0.04, high - ground, back), cloth, tilt=0.06))
     rounded = rng.random() < 0.5
     for s in (-1, 1):
         x = s * (width / 2 - arm / 2)
@@ -165,37 +145,17 @@ def sofa(rng: Rng, seats: int | None = None) -> list[Solid]:
         else:
             solids.append(box((x, (ground + arm_top) / 2, 0), (arm, arm_top - ground, depth), cloth))
     if rounded:
-        solids.append(
-            capsule(
-                (-width / 2 + 0.12, high, depth / 2 - 0.08),
-                (width / 2 - 0.12, high, depth / 2 - 0.08),
-                0.09,
-                cloth,
-            )
-        )
+        x, z = width / 2 - 0.12, depth / 2 - 0.08
+        solids.append(capsule((-x, high, z), (x, high, z), 0.09, cloth))
     for k in range(seats):
         x = (k - (seats - 1) / 2) * each
-        solids.append(
-            box((x, seat - 0.06, -back / 2), (each - 0.012, 0.15, depth - back), cloth._replace(soft=0.06))
-        )
-        solids.append(
-            box(
-                (x, seat + 0.19, depth / 2 - back - 0.06),
-                (each - 0.02, 0.4, 0.15),
-                cloth._replace(soft=0.07),
-                tilt=0.22,
-            )
-        )
+        size, softer = (each - 0.012, 0.15, depth - back), cloth._replace(soft=0.07)
+        solids.append(box((x, seat - 0.06, -back / 2), size, cloth._replace(soft=0.06)))
+        center = x, seat + 0.19, depth / 2 - back - 0.06
+        solids.append(box(center, (each - 0.02, 0.4, 0.15), softer, tilt=0.22))
     for _ in range(int(rng.integers(0, seats + 1))):
-        side = rng.uniform(-inner / 2 + 0.2, inner / 2 - 0.2)
-        solids.append(
-            ball(
-                (side, seat + 0.18, depth / 2 - back - 0.2),
-                (0.21, 0.19, 0.08),
-                mat.fabric(rng, 0.7),
-                tilt=0.4,
-            )
-        )
+        center = rng.uniform(-inner / 2 + 0.2, inner / 2 - 0.2), seat + 0.18, depth / 2 - back - 0.2
+        solids.append(ball(center, (0.21, 0.19, 0.08), mat.fabric(rng, 0.7), tilt=0.4))
     return solids
 
 
