@@ -71,7 +71,7 @@ setup(
     # assets/ lies at the top of the repository and is installed as mdlib.assets.
     packages=[*find_packages(include=["mdlib", "mdlib.*"]), "mdlib.assets"],
     package_dir={"mdlib.assets": "assets"},
-    package_data={"mdlib.assets": ["*", "**/*"]},
+    package_data={"mdlib.assets": ["*", "**/*"], "mdlib.viewing.panels": ["*.css", "*.js"]},
     install_requires=requires,
     extras_require=extras,
     classifiers=[

@@ -3,6 +3,7 @@
 import html
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -15,38 +16,7 @@ if TYPE_CHECKING:
 WORKING, DONE, NOTE, WARNING, PROBLEM = "Working", "Done", "Note", "Warning", "Problem"
 EXPECTED = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError, IndexError)
 
-STYLE = """<style>
-.mdlib-panel {max-width: 1180px; padding: 4px 2px 12px}
-.mdlib-panel, .mdlib-panel .widget-box, .mdlib-panel .widget-html, .mdlib-panel .widget-html-content,
-.mdlib-panel .jupyter-widgets {overflow: visible}
-.mdlib-panel h3 {margin: 6px 0 2px; font-size: 19px; line-height: 1.3}
-.mdlib-panel p {margin: 0 0 6px; line-height: 1.45; font-size: 14px}
-.mdlib-panel h4 {margin: 8px 0 0; font-size: 14px; line-height: 1.4}
-.mdlib-panel .widget-html-content {line-height: 1.45; white-space: normal}
-.mdlib-wrap {gap: 2px 16px}
-.mdlib-status {margin: 8px 0 4px}
-.mdlib-status div {padding: 5px 10px; margin: 0 0 4px; border-left: 5px solid; border-radius: 3px;
-  color: #222; font-size: 14px; line-height: 1.45; overflow-wrap: anywhere}
-.mdlib-Working {background: #eceff4; border-color: #5a6b85 !important}
-.mdlib-Done {background: #e8f1fb; border-color: #0060c0 !important}
-.mdlib-Note {background: #eef2f5; border-color: #71808c !important}
-.mdlib-Warning {background: #fff1dc; border-color: #d06a00 !important}
-.mdlib-Problem {background: #fbe6e4; border-color: #a01818 !important}
-.mdlib-gallery {display: grid; gap: 12px 14px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr))}
-.mdlib-gallery figure {max-width: 340px; margin: 0}
-.mdlib-gallery figure.mdlib-wide {max-width: 720px}
-.mdlib-gallery img {width: 100%; display: block; border-radius: 4px}
-.mdlib-gallery figcaption {font-size: 13px; line-height: 1.4; padding-bottom: 3px}
-.mdlib-legend {display: flex; gap: 6px; padding-top: 2px; align-items: center;
-  font-size: 12px; line-height: 1.6}
-.mdlib-legend i {flex: 1; height: 9px; border-radius: 2px}
-.mdlib-busy .mdlib-gallery {opacity: 0.45}
-.mdlib-download {margin-right: 14px; text-decoration: underline}
-.mdlib-panel button:focus-visible, .mdlib-panel a:focus-visible, .mdlib-panel input:focus-visible,
-.mdlib-panel [role=slider]:focus-visible, .mdlib-panel select:focus-visible
-  {outline: 3px solid #0060c0; outline-offset: 1px}
-</style>"""
+STYLE = f"<style>\n{Path(__file__).with_name('panel.css').read_text('utf-8')}</style>"
 
 
 class Panel:
