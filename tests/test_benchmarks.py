@@ -48,6 +48,28 @@ def test_networks(benchmark, tmp_path):
     assert "| conv2-mask | 76,929 |" in out
 
 
+SPEED = {  # benchmark and a tiny task -> how a line of its table begins
+    "create --backgrounds 3 --props 3 --placements 1 --size 64": "| plain | ",
+    "create --full --backgrounds 4 --props 4 --placements 2 --size 64 --kills 1": "64 samples, all",
+    "encodings --rounds 1": "| mask, PNG level 1 | ",
+    "index --members 6000 --rounds 1": "| zipfile | ",
+    "live --count 4 --placements 1 --size 64 --rounds 1": "| live | ",
+    "loader --samples 200 --take 100 --rounds 1 --only PIL limit": "| folders + PIL | ",
+    "resume --samples 4000 --rounds 1": "| 90 % of it | ",
+    "training --size 32 --batch-size 4 --steps 1 --rounds 1 --losses": "| BCE + L1 | ",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", SPEED)
+def test_speed(benchmark, task, tmp_path):
+    out = benchmark(*f"speed.{task}".split(), "--data", tmp_path / "data", "--json", tmp_path / "found.json")
+    assert "machine" in json.loads((tmp_path / "found.json").read_text())
+    table = (tmp_path / "found.md").read_text()
+    assert table in out
+    assert any(line.startswith(SPEED[task]) for line in table.splitlines())
+
+
 def test_compare(benchmark, tiny_dataset, tmp_path):
     few = ("--samples", 8, "--batch-size", 4, "--size", 32, "--pairs", 2, "--seeds", 0, "--rounds", 1)
     what = ("--networks", "mdnet", "conv2-mask", "--rates", 1e-3, "--costs", "latency", "--cost-size", 32)

@@ -143,10 +143,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        data = options.data
-        if data is None:
-            made = CreateConfig(Path(folder) / "set", rooms=12, props=12, placements=2, recipe_only=True)
-            data = create(made)
+        data = options.data or Path(folder) / "set"
+        if not data.exists():
+            create(CreateConfig(data, rooms=12, props=12, placements=2, recipe_only=True))
         imgs = pictures(data)
     rows = colour_rows(imgs, options.rounds) + gray_rows(imgs, options.rounds)
     head = ["encoding", "kB", "encode (us)", "decode (us)", "mean loss", "IoU of subtraction"]

@@ -90,7 +90,7 @@ def main() -> None:
         f"A recipe alone would take {sum(large.values()):.1f} MB: {parts}."
     )
     print(report)
-    numbers = {"rates": rates, "mb": mb, "bytes_each": each, "large_mb": large}
+    numbers = {"machine": harness.machine(), "rates": rates, "mb": mb, "bytes_each": each, "large_mb": large}
     harness.write_results(options.json, numbers, report)
 
 
