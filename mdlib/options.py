@@ -39,7 +39,7 @@ def parse(
     Words go before the settings of the file `--config FILE`, those before the ones of `--recipe NAME`, where
     there are `recipes` (name -> settings), and all before the defaults of the class.
     """
-    chooser = argparse.ArgumentParser(program, add_help=False, allow_abbrev=False)
+    chooser = argparse.ArgumentParser(program, "%(prog)s [-h] [OPTIONS]", add_help=False, allow_abbrev=False)
     chooser.add_argument("--config", type=Path)
     if recipes:
         chooser.add_argument("--recipe")

@@ -117,6 +117,7 @@ def test_list_of_commands_is_light():
     *lines, has_torch = done.stdout.splitlines()
     assert has_torch == "False"
     assert all(any(line.split()[:1] == [command] for line in lines) for command in COMMANDS)
+    assert [line for line in lines if line in ("data:", "train:", "use:")] == ["data:", "train:", "use:"]
 
 
 def test_exit_codes_reach_the_shell():

@@ -53,6 +53,17 @@ def test_packaged_weights_are_small_and_of_their_network(repository):
     assert packaged["mdnet"].with_suffix(".md").is_file()
 
 
+def test_a_name_goes_before_a_folder_of_that_name(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved.rename(tmp_path / "mdnet")
+    assert [load_model(path).name for path in ("mdnet", "./mdnet")] == ["mdnet", "conv2-mask"]
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="run is a run that is not finished"):
+        load_model("run")
+    with pytest.raises(FileNotFoundError, match="'mdnett' is neither .* which are: mdnet"):
+        load_model("mdnett")
+
+
 def test_weights_in_another_memory_layout_are_saved_too(tmp_path):
     model = create_model("conv2-mask").to(memory_format=torch.channels_last)
     again = load_model(save_model(model, tmp_path))
