@@ -30,7 +30,7 @@ from torch import nn
 from mdlib.run import new_model, open_feed
 from mdlib.training.config import Stage, TrainConfig
 from mdlib.training.trainer import Trainer
-from mdlib.viewing.figures import BLUE, INK, ORANGE
+from mdlib.viewing.figures import BLUE, INK, ORANGE, blank, table
 
 REAL, CACHED, UNCOUNTED = "real", "cached", "uncounted"
 BETWEEN = 6  # steps before each turn: more than there are batches decoded ahead
@@ -74,27 +74,19 @@ class Profile(NamedTuple):
     def table(self) -> str:
         """Markdown tables and what they mean."""
         whole = sum(self.phases.values())
-        rows = [f"| {name} | {1e3 * s:.1f} | {s / whole:.1%} |" for name, s in self.phases.items()]
+        phases = [[name, f"{1e3 * s:.1f}", f"{s / whole:.1%}"] for name, s in self.phases.items()]
+        lines = [[name, f"{1e3 * s:.1f}", f"{1e3 * self.true[name]:.1f}"] for name, s in self.blamed.items()]
         real, cached = self.batch_size / self.step_s, self.batch_size / self.cached_s
-        queue = [
-            f"| {name} | {1e3 * s:.1f} | {1e3 * self.true[name]:.1f} |" for name, s in self.blamed.items()
+        parts = [
+            f"A step of {self.batch_size} samples on {self.device}: {1e3 * self.step_s:.1f} ms",
+            table(["phase", "ms", "share"], phases),
+            f"{real:.1f} samples/s; {cached:.1f} where the same batch lies ready in memory: "
+            f"{real / cached:.2f} of that.",
+            GPU_TEXT if lines else CPU_TEXT,
         ]
-        head = ["| line | timed without waiting (ms) | timed with waiting (ms) |", "| --- | ---: | ---: |"]
-        return "\n".join(
-            [
-                f"A step of {self.batch_size} samples on {self.device}: {1e3 * self.step_s:.1f} ms",
-                "",
-                "| phase | ms | share |",
-                "| --- | ---: | ---: |",
-                *rows,
-                "",
-                f"{real:.1f} samples/s; {cached:.1f} where the same batch lies ready in memory: "
-                f"{real / cached:.2f} of that.",
-                "",
-                *([GPU_TEXT, "", *head, *queue] if queue else [CPU_TEXT]),
-                "",
-            ]
-        )
+        if lines:
+            parts.append(table(["line", "timed without waiting (ms)", "timed with waiting (ms)"], lines))
+        return "\n\n".join(parts) + "\n"
 
 
 CPU_TEXT = "On a CPU each line ends when its work is done, so the times above are true as they are."
@@ -202,34 +194,29 @@ class TimedLoader:
 
 def profile_figure(found: Profile) -> Figure:
     """Bars: the phases of a step; samples/s with real and with cached batches; who gets the blame."""
-    figure = Figure(figsize=(10, 4.6), dpi=110, facecolor="white", layout="constrained")
+    figure = blank(10, 4.6)
     left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
     whole = sum(found.phases.values())
     ax = left.subplots()
-    _bars(
-        ax,
-        {name: 1e3 * s for name, s in found.phases.items()},
-        BLUE,
-        lambda ms: f"{ms:.1f} ms, {ms / 1e3 / whole:.0%}",
-    )
+    _bars(ax, found.phases, BLUE, lambda s: f"{1e3 * s:.1f} ms, {s / whole:.0%}")
     ax.set_title(f"a step of {found.batch_size} samples on {found.device}", fontsize=10, color=INK)
-    rows = 2 if found.true else 1
-    above, *below = right.subplots(rows, squeeze=False, height_ratios=(1, 2.4)[:rows])[:, 0]
+    above, below = right.subplots(2, height_ratios=(1, 2.4))
     rates = {
         "from the data set": found.batch_size / found.step_s,
         "batch lies ready": found.batch_size / found.cached_s,
     }
     _bars(above, rates, BLUE, "{:.1f}".format)
     above.set_title("samples/s", fontsize=10, color=INK)
-    for ax in below:
-        for shift, times, colour, label in (
-            (-0.2, found.blamed, ORANGE, "timed without waiting"),
-            (0.2, found.true, BLUE, "with waiting"),
-        ):
-            ms = {name: 1e3 * s for name, s in times.items()}
-            _bars(ax, ms, colour, "{:.0f} ms".format, shift, label)
-        ax.set_title("the queue of the GPU", fontsize=10, color=INK)
-        ax.legend(frameon=False, fontsize=8)
+    if not found.true:
+        below.remove()
+        return figure
+    for shift, times, colour, label in (
+        (-0.2, found.blamed, ORANGE, "timed without waiting"),
+        (0.2, found.true, BLUE, "with waiting"),
+    ):
+        _bars(below, times, colour, lambda s: f"{1e3 * s:.0f} ms", shift, label)
+    below.set_title("the queue of the GPU", fontsize=10, color=INK)
+    below.legend(frameon=False, fontsize=8)
     return figure
 
 
