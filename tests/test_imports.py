@@ -5,6 +5,7 @@ Heavy libraries are loaded only where they are used.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "__init__": set(),
 }  # fmt: skip
 MOST_FLOORS, MOST_LATE_IMPORTS, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LINES = 9, 40, 145, 16, 300
-MOST_LINES_IN_ALL = 21_300
+MOST_LINES_IN_ALL, MOST_LINES_OF_THE_MAIN_PATH = 21_300, 3_500
 
 # Slow to import, optional, or absent on Colab.
 LATE = [
@@ -206,6 +207,24 @@ def test_modules_and_folders_are_small():
     assert [folder for folder, count in folder_sizes().items() if count > MOST_IN_A_FOLDER] == []
 
 
+def main_path() -> dict[str, int]:
+    """The modules that docs/design.md names as the main path, in order, and their lines."""
+    text = (
+        (REPOSITORY / "docs/design.md")
+        .read_text("utf-8")
+        .partition("## The main path")[2]
+        .partition("## ")[0]
+    )
+    paths = re.findall(r"^\d+\. \[(mdlib/[\w/]+\.py)\]", text, re.M)
+    return {path: len((REPOSITORY / path).read_text("utf-8").splitlines()) for path in paths}
+
+
+def test_the_main_path_is_an_afternoon():
+    lines = main_path()
+    assert {"mdlib/creation/create.py", "mdlib/training/trainer.py", "mdlib/viewing/predict.py"} <= set(lines)
+    assert sum(lines.values()) <= MOST_LINES_OF_THE_MAIN_PATH
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -293,6 +312,7 @@ def report() -> str:
         by_room[room_of(module)] += count
     text += [f"{room:12}{count:7,} lines" for room, count in sorted(by_room.items())]
     text += [f"{folder:32}{count:3} modules" for folder, count in sorted(folder_sizes().items())]
+    text.append(f"main path: {len(main_path())} modules, {sum(main_path().values()):,} lines")
     largest = sorted(lines.items(), key=lambda item: -item[1])[:5]
     text.append("largest: " + ", ".join(f"{module} {count}" for module, count in largest))
     return "\n".join(text)
