@@ -79,7 +79,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "viewing.network.summary:SummaryConfig:summarise",
         ),
         "draw": Command(
-            "draw how a network calculates, or where it looks", "viewing.network.draw:DrawConfig:draw"
+            "draw how a network calculates, or where it looks", "viewing.network.diagram:DrawConfig:draw"
         ),
     },
 }

@@ -1,27 +1,72 @@
 """A network as a diagram of its blocks: what each makes of what, with shapes. Found out, not drawn by hand.
 
 A forward pass tells which blocks are called, in which order and with which shapes; the graph that autograd
-records tells whose results each of them received, whatever was added, joined or resized on the way.
+records tells whose results each of them received, whatever was added, joined or resized on the way. `draw` is
+the command that makes this and all other drawings.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from mdlib.viewing.network.graph import render
+from mdlib.viewing.figures import INK, attention
+from mdlib.viewing.network.graph import draw_graph, render
 from mdlib.viewing.network.hooks import blocks_of, hooked, recorded
+from mdlib.viewing.network.summary import SUMMARY_PX, find_network, square, summary
+from mdlib.viewing.predict import Predictor, as_picture
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
 PICTURES = ("bg", "fg_bg")
-INK, PAPER = "#222222", "#ffffff"
+PAPER = "#ffffff"
 PART_COLOURS = {"encoder": "#dbe9f6", "mask_decoder": "#d9f0e1", "depth_decoder": "#fde8cf"}
 OTHER_COLOUR, RESULT_COLOUR = "#eeeeee", "#c9b8e8"
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """Draws a network (needs Graphviz) and, with two pictures, where it looks (Grad-CAM).
+
+    Writes blocks.svg (its blocks with shapes), graph.svg (every operation, by torchviz), summary.txt (its
+    layers) and, with pictures, attention.png.
+    """
+
+    model: str
+    """Name of a network, or folder of a run or saved model; fresh weights where there are none."""
+    out: Path = Path("drawing")
+    """Folder for the drawings."""
+    size: int = SUMMARY_PX
+    """Height and width in px of the pictures that shapes are told for."""
+    format: Literal["svg", "png", "pdf", "gv"] = "svg"
+    """Format of the drawings; gv is their source alone, which needs no Graphviz."""
+    pictures: tuple[Path, Path] | None = None
+    """A picture of the empty background, and one of the same scene with something in it."""
+
+
+def draw(config: DrawConfig) -> list[Path]:
+    """Write the drawings; returns the files."""
+    model, size, out = find_network(config.model), square(config.size), config.out
+    if out.suffix or out.is_file():
+        raise ValueError(
+            f"{out} is the name of a file, but --out is a folder: its drawings get their own names"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / "summary.txt"]
+    written[0].write_text(summary(model, size), "utf-8")
+    if config.pictures is not None:
+        bg_img, fg_bg_img = (as_picture(picture) for picture in config.pictures)
+        cams = Predictor(model, "cpu").grad_cam(bg_img, fg_bg_img)
+        written.append(out / "attention.png")
+        attention(bg_img, fg_bg_img, cams).savefig(written[-1])
+    written.append(draw_blocks(model, out / f"blocks.{config.format}", size))
+    written.append(draw_graph(model, out / f"graph.{config.format}"))
+    return written
 
 
 class Node(NamedTuple):
