@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from mdlib.creation.live import is_recipe_only, open_stored_or_live
+from mdlib.loading.dataset import Mixture
 from mdlib.loading.loader import Loader, make_loader
-from mdlib.loading.mixture import Mixture
 from mdlib.modeling.registry import create_model
 from mdlib.training.config import Stage, TrainConfig
 from mdlib.training.trainer import Fitted, Trainer

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mdlib.loading.dataset import open_dataset
+from mdlib.loading.dataset import Mixture, open_dataset
 from mdlib.loading.loader import make_loader
-from mdlib.loading.mixture import Mixture
 from mdlib.training.checkpoint import Checkpoints, read
 from mdlib.training.config import Stage
 
