@@ -1,4 +1,4 @@
-"""Ways to paste a cut-out that look right at first and are wrong: what `creation.compose` avoids.
+"""Ways to paste a cut-out that look right at first and are wrong: what `composing.compose` avoids.
 
 For teaching. Pictures are (H,W,3) uint8, cut-outs (h,w,4) uint8 with straight alpha, as everywhere.
 """

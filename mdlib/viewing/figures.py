@@ -73,7 +73,7 @@ def panel(
 def attention(bg_img: np.ndarray, fg_bg_img: np.ndarray, cams: dict[str, np.ndarray]) -> Figure:
     """The two pictures, and on the scene where the features lie that made each output as it is.
 
-    Pictures (H,W,3) uint8; cams: name of an output -> Grad-CAM (H,W), 0 to 1, as viewing.grad_cam gives it.
+    Pictures (H,W,3) uint8; cams: output -> Grad-CAM (H,W), 0 to 1, as `Predictor.grad_cam` gives it.
     """
     row = [("background", bg_img), ("scene", fg_bg_img)]
     row += [(f"looked at for {name}", heat(fg_bg_img, cam)) for name, cam in cams.items()]

@@ -75,7 +75,7 @@ class Predictor:
     def grad_cam(
         self, bg: Picture, fg_bg: Picture, layers: Mapping[str, str] | None = None
     ) -> dict[str, np.ndarray]:
-        """Where the network looks for "mask" and "depth": (H,W) float32, 0 to 1; see viewing.grad_cam.
+        """Where the network looks for "mask" and "depth": (H,W) float32, 0 to 1; see network.grad_cam.
 
         layers: output -> name of a layer, by default the network's own choice.
         """
