@@ -47,7 +47,8 @@ def office() -> Path:
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory) -> Path:
     """A data set of 6 made-up rooms x 5 props x 2 flips x 2 placements, 64 px, metric depth. Read only."""
-    from mdlib.creation.create import CreateConfig, create
+    from mdlib.creation.config import CreateConfig
+    from mdlib.creation.create import create
 
     out = tmp_path_factory.mktemp("tiny") / "data"
     return create(CreateConfig(out=out, rooms=6, props=5, placements=2, flip=True, size=64, workers=1))

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import mdlib
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.modeling.registry import load_model
 from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig

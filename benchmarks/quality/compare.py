@@ -26,7 +26,8 @@ from benchmarks.quality.compare_report import figure, markdown
 from benchmarks.quality.equal import MEAN, Terms
 from benchmarks.speed import networks
 from benchmarks.speed.training import Steps
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.evaluation.protocol import HEADLINE
 from mdlib.files import write_whole
 from mdlib.modeling.losses import PRESETS

@@ -45,7 +45,8 @@ from torch import Tensor, nn
 
 from benchmarks.release import model_card
 from benchmarks.release.weights_history import curve, history, log, remember_start, starts_of
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.live import open_stored_or_live
 from mdlib.evaluation.protocol import evaluate
 from mdlib.evaluation.report import format_table

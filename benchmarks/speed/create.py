@@ -32,7 +32,8 @@ from PIL import Image
 
 from benchmarks.harness import machine, table, write_results
 from mdlib.creation.composing.sample import backdrops_of, composed
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.sources.stored import StoredSources
 from mdlib.creation.workers import executor_of
 from mdlib.creation.writing.shard import Composer

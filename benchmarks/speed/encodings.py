@@ -20,7 +20,8 @@ import torch
 from PIL import Image
 
 from benchmarks import harness
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.live import live_dataset
 from mdlib.evaluation.baselines import BestThreshold
 from mdlib.loading import codec

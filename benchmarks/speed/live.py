@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.harness import BATCH, Stream
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.live import open_stored_or_live
 from mdlib.loading.loader import make_loader
 

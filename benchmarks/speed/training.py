@@ -23,7 +23,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import harness
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.modeling.losses import PRESETS, Losses
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.run import new_model, open_feed

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from mdlib import colab
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.modeling.registry import WEIGHTS_NAME
 from mdlib.run import train
 from mdlib.training.config import TrainConfig

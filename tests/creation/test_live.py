@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 
 import mdlib
 from mdlib.creation.composing.sample import backdrops_of, composed
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.live import is_recipe_only, live_dataset
 from mdlib.creation.writing.shard import Composer
 from mdlib.evaluation.baselines import Subtraction
@@ -25,6 +26,9 @@ from mdlib.evaluation.protocol import evaluate
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
 from mdlib.loading.loader import make_loader
+
+KINDS = ("fg_bg", "mask", "depth")
+
 
 KINDS = ("fg_bg", "mask", "depth")
 ROOMS = {"rooms": 6, "props": 5, "placements": 2, "size": 64}  # as tiny_dataset
@@ -268,13 +272,6 @@ def test_killed_and_run_again_gives_the_bytes_of_an_uninterrupted_run(few_office
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     one, other = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (out, whole))
     assert one == other
-
-
-def test_unknown_depth_that_fast_cannot_store_is_refused_by_name(rooms):
-    background = Composer(rooms).sources.background(0)
-    background.z[3, 4] = np.nan
-    with pytest.raises(ValueError, match="room-0000 has pixels of unknown depth.*--encoding exact"):
-        backdrops_of(background, {"encoding": "fast", "depth": "scene"})
 
 
 def test_several_objects_in_a_sample(rooms, tmp_path):

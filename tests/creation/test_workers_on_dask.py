@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from mdlib.creation import recipe
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.workers import cluster_executor
 from mdlib.files import sha256_of
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from mdlib.rooms.generate import render_room, render_room_with_prop
-from mdlib.rooms.layout.plan import plan_room
+
+SIZE = (96, 96)
+
 
 SIZE = (96, 96)
 SEEDS = range(5)
@@ -42,40 +44,6 @@ def test_floor_pixels_lie_on_the_floor_plane(rooms):
         assert np.abs(drop[room.floor] - room.camera_height_m).max() < 1e-3
         assert (drop[~room.floor] < room.camera_height_m + 1e-3).all()
         assert room.floor.mean() > 0.05
-
-
-def test_windows_have_the_depth_of_the_wall():
-    """Pixels whose ray meets a pane: nothing lies behind it, and most show the pane itself."""
-    seen = 0
-    for seed in range(8):
-        plan = plan_room(seed, SIZE)
-        camera, low, high = plan.camera, plan.room.low, plan.room.high
-        right, down, forward = camera.axes()
-        y, x = np.mgrid[0:96, 0:96] + 0.5
-        d = (
-            forward
-            + ((x - 48) / camera.focal_px)[..., None] * right
-            + ((y - 48) / camera.focal_px)[..., None] * down
-        )
-        for pane in plan.room.panes():
-            axis, side = divmod(pane.face, 2)
-            t = ((low, high)[side][axis] - camera.position[axis]) / d[..., axis]
-            p = np.asarray(camera.position) + t[..., None] * d
-            u = p[..., 2 if axis == 0 else 0]
-            through = (
-                (t > 0)
-                & (u > pane.u[0])
-                & (u < pane.u[1])
-                & (p[..., 1] > pane.v[0])
-                & (p[..., 1] < pane.v[1])
-            )
-            if through.sum() < 100 or seen > 3:
-                continue
-            seen += 1
-            z = render_room(seed, SIZE).z
-            assert (z[through] < t[through] + 1e-3).all()
-            assert (np.abs(z - t)[through] < 1e-3).mean() > 0.2
-    assert seen >= 2
 
 
 def test_same_seed_same_bytes_whatever_the_threads():

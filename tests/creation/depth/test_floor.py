@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.depth.floor import find_floor
 from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec

@@ -3,11 +3,7 @@
 import csv
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 import warnings
 import zipfile
 
@@ -17,7 +13,8 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.depth import photographs, relative, teacher
 from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
@@ -143,23 +140,6 @@ def test_a_teacher_without_sense_of_depth_is_noticed(pictures, teachers, tmp_pat
     assert "in 2 of 2 backgrounds the top of the picture comes out as near as its bottom" in text
 
 
-def test_what_a_teacher_gives_is_settled_by_trial():
-    assert teacher.settle("a", False, 0.8) == ("closeness", None)
-    assert teacher.settle("a", True, -0.8) == ("metres", None)
-    assert teacher.settle("a", False, -0.8)[0] == "distance"
-    output, warning = teacher.settle("a", True, 0.8)
-    assert output == "metres" and "what it says is nearer is not" in warning
-    assert "no sense of depth" in teacher.settle("a", True, 0.0)[1]
-
-
-def test_rank_correlation_agrees_with_scipy():
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 9, (20, 30)), rng.standard_normal((20, 30))
-    assert teacher.rank_correlation(a, a + b) == pytest.approx(spearmanr(a.ravel(), (a + b).ravel())[0])
-    assert teacher.rank_correlation(a, np.exp(a)) == pytest.approx(1)
-    assert teacher.rank_correlation(a, np.zeros((20, 30))) == 0
-
-
 def test_metres_are_metres_and_need_a_floor(pictures, teachers, tmp_path):
     """The same network, configured as one that gives metres: its answer shows no level floor."""
     metric = tmp_path / "metric"
@@ -182,40 +162,6 @@ def test_another_teacher_is_another_recipe(by_bg, pictures, teachers, tmp_path):
     assert files(quiet(by_bg, **pictures, teacher=str(elsewhere))) == before  # the same one, moved
     with pytest.raises(ValueError, match="holds another teacher than the recipe names"):
         teacher.load(str(elsewhere), "0" * 64)
-
-
-def test_a_folder_of_something_else_is_no_teacher(pictures, teachers, tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="there is no such folder; expected a folder with config.json"
-    ):
-        quiet(tmp_path / "set", **pictures, teacher=str(tmp_path / "missing"))
-    with pytest.raises(ValueError, match="holds no depth network"):
-        quiet(tmp_path / "set", **pictures, teacher=str(pictures["bg"]))
-    bert = tmp_path / "bert"
-    bert.mkdir()
-    (bert / "config.json").write_text('{"model_type": "bert"}')
-    for name in ("preprocessor_config.json", "model.safetensors"):
-        (bert / name).write_bytes((teachers("near") / name).read_bytes())
-    with pytest.raises(ValueError, match="bert cannot be used as a teacher"):
-        quiet(tmp_path / "set2", **pictures, teacher=str(bert))
-
-
-@pytest.mark.parametrize(
-    ("environment", "reason"),
-    [({"HF_HUB_OFFLINE": "1"}, "offline mode"), ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "refused")],
-)
-def test_without_network_it_says_what_to_do_within_seconds(pictures, tmp_path, environment, reason):
-    words = ["create", tmp_path / "set", "--bg", pictures["bg"], "--fg", pictures["fg"], "--depth", "teacher"]
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "mdlib", *map(str, words)], capture_output=True, text=True,
-        env={**os.environ, "HF_HOME": str(tmp_path / "cache"), **environment},
-    )  # fmt: skip
-    assert done.returncode == 2 and time.monotonic() - started < 60
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"error: --teacher {teacher.DEFAULT}: there is no folder of that name here")
-    assert reason in last and "give --teacher FOLDER" in last
-    assert not (tmp_path / "set").exists()
 
 
 def test_photographs_without_a_teacher_have_no_depth(pictures, tmp_path):

@@ -7,7 +7,8 @@ from PIL import Image
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
-from mdlib.creation.create import CreateConfig, create
+from mdlib.creation.config import CreateConfig
+from mdlib.creation.create import create
 from mdlib.creation.items import Background, Cutout, Placements
 from mdlib.creation.placing import hard_sets
 from mdlib.creation.placing.candidates import Rules

@@ -102,3 +102,14 @@ def test_histogram_of_stored_closeness_in_metres_and_as_it_is():
     k = int(np.flatnonzero(counts)[1])
     assert edges[k] < 0.5 * 255 / 128 < edges[k + 1]
     assert depth_histogram([{}], "uint8", metric=True) is None
+
+
+def test_statistics_of_depth_leave_out_what_is_unknown():
+    depth = np.array([[0, 500, 1000], [2000, 65535, 250]], np.uint16)
+    one, other = Statistics(), Statistics()
+    one.add_depth(depth[:1]), other.add_depth(depth[1:])
+    closeness = np.array([1, 0.5, 0.25, 500 / 65535, 1])
+    result = combine([one.state(), other.state()])["depth"]
+    np.testing.assert_allclose(result["mean"], closeness.mean(), rtol=1e-6)
+    np.testing.assert_allclose(result["std"], closeness.std(), rtol=1e-6)
+    assert result["unknown"] == 1 / 6
