@@ -110,6 +110,9 @@ def test_the_config_of_a_run_is_understood(tmp_path):
     }
     file = write(tmp_path / "config.json", run)
     assert parse(TrainConfig, "mdlib", ["--config", file]) == config
+    run["training"]["drop_every"] = 0.3  # as earlier versions wrote it, also where it was not used
+    write(tmp_path / "config.json", run)
+    assert parse(TrainConfig, "mdlib", ["--config", file]) == config
     tried = parse(LrRangeConfig, "mdlib", ["--config", file])
     assert (tried.run, tried.steps, tried.stages) == (Path("lr_range"), 100, config.stages)
 

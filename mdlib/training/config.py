@@ -17,6 +17,7 @@ OPTIMIZERS = {"adamw": (2e-3, 0.01), "adam": (1e-3, 0.0), "rmsprop": (1e-3, 0.0)
 # What the order of samples or the shape of the state depends on; all else may change when a run goes on.
 FIXED = ("model", "model_options", "optimizer", "batch_size", "seed", "stages")
 FOLDERS = ("data", "mix", "run")
+ADVANCED = {"advanced": True}
 STAGES_EXPECTED = (
     "expected size:share or size:share:batch_size, then lr=NUMBER, loss=NAME or freeze=PART+PART, all with "
     "colons between them, and commas between stages, such as 112:0.6:32,160:0.4:16:lr=0.001:freeze=encoder"
@@ -38,9 +39,7 @@ class Stage(NamedTuple):
 
 def advanced(default: Any) -> Any:
     """A field that few people need: `--help` leaves it to `--help-all`."""
-    if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata={"advanced": True})
-    return field(default=default, metadata={"advanced": True})
+    return field(default=default, metadata=ADVANCED)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class TrainConfig:
     folder goes on from there."""
     model: str = "mdnet"
     """Name of the network."""
-    model_options: dict[str, int | float | bool | str] = advanced({})
+    model_options: dict[str, int | float | bool | str] = field(default_factory=dict, metadata=ADVANCED)
     """Options of the network, each a name and a value."""
     loss: str = advanced("mdnet")
     """Name of a preset of loss terms and weights."""
@@ -176,29 +175,24 @@ class TrainConfig:
             "steps", "epochs", "minutes", "batch_size", "accumulate", "lr", "drop", "plateau_checks",
             "check_pairs", "checkpoint_steps", "checkpoint_minutes", "keep", "log_every",
         )  # fmt: skip
-        for name in positive:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}; expected more than 0")
-        for name in ("weight_decay", "clip", "checks", "stop_checks", "seed", "workers"):
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("warmup", "ema", "momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to below 1")
-        if not 0 <= self.augment <= 1:
-            raise ValueError(f"augment is {self.augment}; expected 0 to 1")
-        if self.size is not None and self.size < SMALLEST_PX:
-            raise ValueError(f"size is {self.size}; expected {SMALLEST_PX} or more")
+        from_zero = ("weight_decay", "clip", "checks", "stop_checks", "seed", "workers")
+        limits = (
+            (positive, lambda x: x > 0, "more than 0"),
+            (from_zero, lambda x: x >= 0, "0 or more"),
+            (("warmup", "ema", "momentum"), lambda x: 0 <= x < 1, "0 to below 1"),
+            (("augment",), lambda x: 0 <= x <= 1, "0 to 1"),
+            (("size",), lambda x: x >= SMALLEST_PX, f"{SMALLEST_PX} or more"),
+        )
+        for name, fits, expected in ((name, *limit) for names, *limit in limits for name in names):
+            if (value := getattr(self, name)) is not None and not fits(value):
+                raise ValueError(f"{name} is {value}; expected {expected}")
         if self.size and self.stages:
-            raise ValueError(
-                f"size {self.size} and stages {self.stages!r} both say how large pictures are: give one"
-            )
+            raise ValueError(f"size {self.size} and stages {self.stages!r} both say a size: give one")
         if not all(0 < share < 1 for share in self.drop_at):
             raise ValueError(f"drop_at is {self.drop_at}; expected shares of the run between 0 and 1")
-        for name in ("plateau", "stop_checks"):
-            if not self.checks and (self.stop_checks if name == "stop_checks" else self.schedule == name):
-                raise ValueError(f"checks is 0, but {name} waits for them: take checks above 0")
+        waits = "plateau" if self.schedule == "plateau" else "stop_checks" if self.stop_checks else ""
+        if waits and not self.checks:
+            raise ValueError(f"checks is 0, but {waits} waits for them: take checks above 0")
         if self.schedule == "multistep":
             raise ValueError("schedule multistep is now step: write step, and drop_at (which was 0.5 0.75)")
         if self.histograms and self.tensorboard is False:
@@ -244,13 +238,15 @@ class TrainConfig:
 
     @classmethod
     def settings_in(cls, found: dict[str, Any]) -> dict[str, Any]:
-        """What a JSON file sets: its fields, or, of a run's config.json, what that run was asked to do.
-
-        Without what means something else in a class that extends this one, such as its own folder and steps.
-        """
+        """What a JSON file sets: its fields, or, of a run's config.json, what that run was asked to do, but
+        for what means something else in a class that extends this one, such as its own folder and steps."""
         if not isinstance(found.get("training"), dict):
             return found
-        others = () if cls is TrainConfig else cls.__annotations__
+        others = set() if cls is TrainConfig else set(cls.__annotations__)
+        if (
+            found["training"].get("schedule") != "step"
+        ):  # earlier versions wrote down all options, used or not
+            others |= set(cls.GONE)
         return {name: value for name, value in found["training"].items() if name not in others}
 
 
