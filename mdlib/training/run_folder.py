@@ -3,7 +3,7 @@
 config.json                what was asked for
 metrics.jsonl              a row of losses every so many steps, a row of scores per check
 samples/step-00001234.png  a sheet of samples per check, see sample_sheet
-events/                    the same for TensorBoard, see tensorboard_log.Board
+events/                    the same for TensorBoard, see tensorboard_log.EventLog
 lock.json                  who trains here
 """
 
@@ -24,7 +24,7 @@ from torch import nn
 
 from mdlib.files import write_whole
 from mdlib.training.sample_sheet import Shown, draw_sheet
-from mdlib.training.tensorboard_log import Board, open_board
+from mdlib.training.tensorboard_log import EventLog, installed
 
 try:
     import fcntl
@@ -47,7 +47,7 @@ class Records:
     def __init__(self, folder: str | Path):
         self.config_path, self.metrics_path = Path(folder) / "config.json", Path(folder) / "metrics.jsonl"
         self.samples_path = Path(folder) / "samples"
-        self.board: Board | None = None
+        self.events: EventLog | None = None
         self.found_id = self._read_run_id()
         self.run_id = self.found_id or uuid.uuid4().hex
         self.metrics = b""  # the rows so far; while the disk is full the file lacks some
@@ -86,9 +86,9 @@ class Records:
         kept = {self._sheet_path(row["step"]) for row in rows if "scores" in row}
         for path in set(self.samples_path.glob("step-*.png")) - kept:
             path.unlink()
-        self.board = open_board(folder / "events", events)
-        if self.board:
-            self.board.begin(rows)
+        if events or (events is None and installed()):
+            self.events = EventLog(folder / "events")
+            self.events.begin(rows)
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         """Append one row; where that does not work, it is told once, and made up for when it works again."""
@@ -105,8 +105,8 @@ class Records:
             if not self._behind:
                 warnings.warn(f"{self.metrics_path} is not written ({error}); training goes on", stacklevel=2)
             self._behind = True  # part of a row may be in the file
-        if self.board:
-            self._try(self.board.add, row)
+        if self.events:
+            self._try(self.events.add, row)
 
     def add_sheet(self, step: int, shown: Shown, network: nn.Module | None = None) -> None:
         """Draw the samples of a check. Its row comes after it, so that a row of scores has its sheet.
@@ -116,10 +116,15 @@ class Records:
         sheet, png = draw_sheet(shown, f"step {step:,}"), io.BytesIO()
         sheet.save(png, "png", compress_level=1)  # a third of the time of the default, a fifth more bytes
         self._try(write_whole, self._sheet_path(step), png.getvalue())
-        if self.board:
-            self._try(self.board.add_sheet, step, sheet)
-        if self.board and network:
-            self._try(self.board.add_weights, step, network)
+        if self.events:
+            self._try(self.events.add_sheet, step, sheet)
+        if self.events and network:
+            self._try(self.events.add_weights, step, network)
+
+    def close(self) -> None:
+        """Nothing more will be added."""
+        if self.events:
+            self.events.close()
 
     def _try(self, write: Callable, *what: object) -> None:
         """Training goes on without a picture, as where the disk is full."""

@@ -1,8 +1,10 @@
 """TensorBoard's events, read back by TensorBoard: each point once, however often a run was stopped."""
 
 import json
+import os
 import resource
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from mdlib.training.run_folder import Records
-from mdlib.training.tensorboard_log import Board, open_board
+from mdlib.training.tensorboard_log import EventLog
 
 LOSSES = {"step": 5, "epoch": 0, "stage": 0, "lr": 0.5, "losses": {"total": 2.0, "mask_bce": 1.5}}
 SCORES = {"step": 5, "scores": {"iou": 0.25}, "elapsed_s": 3.0}
@@ -49,10 +51,10 @@ def points_of(run) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_rows_become_points(tmp_path):
-    board = Board(tmp_path)
-    board.begin([])
-    board.add(LOSSES)
-    board.add(SCORES)
+    log = EventLog(tmp_path)
+    log.begin([])
+    log.add(LOSSES)
+    log.add(SCORES)
     assert points(tmp_path) == {
         "training/lr": [(5, 0.5)],
         "losses/total": [(5, 2.0)],
@@ -62,10 +64,10 @@ def test_rows_become_points(tmp_path):
 
 
 def write(folder, before: list, rows: list) -> None:
-    board = Board(folder)
-    board.begin(before)
+    log = EventLog(folder)
+    log.begin(before)
     for row in rows:
-        board.add(row)
+        log.add(row)
 
 
 @pytest.mark.parametrize("written", range(4))
@@ -81,9 +83,9 @@ def test_going_on_shows_each_row_once(tmp_path, written):
 
 
 def test_a_sheet_is_a_picture(tmp_path):
-    board = Board(tmp_path)
-    board.begin([])
-    board.add_sheet(3, Image.new("RGB", (40, 30), (200, 100, 50)))
+    log = EventLog(tmp_path)
+    log.begin([])
+    log.add_sheet(3, Image.new("RGB", (40, 30), (200, 100, 50)))
     (event,) = read(tmp_path).Images("samples")
     assert (event.step, event.width, event.height) == (3, 40, 30)
 
@@ -92,11 +94,11 @@ def test_histograms_of_weights_and_gradients(tmp_path):
     layer = nn.Linear(2, 2, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[0.0, 1.0], [1.0, 4.0]]))
-    board = Board(tmp_path)
-    board.begin([])
-    board.add_weights(1, layer)  # no gradients yet
+    log = EventLog(tmp_path)
+    log.begin([])
+    log.add_weights(1, layer)  # no gradients yet
     layer.weight.grad = torch.tensor([[2.0, torch.nan], [torch.inf, 2.0]])
-    board.add_weights(2, layer)
+    log.add_weights(2, layer)
     found = read(tmp_path)
     first, second = (event.histogram_value for event in found.Histograms("weights/weight"))
     assert (first.min, first.max, first.num, first.sum, first.sum_squares) == (0, 4, 4, 6, 18)
@@ -108,16 +110,33 @@ def test_histograms_of_weights_and_gradients(tmp_path):
 
 
 def test_events_are_written_where_tensorboard_is(tmp_path, monkeypatch):
-    assert open_board(tmp_path, None) and open_board(tmp_path, True)
-    assert open_board(tmp_path, False) is None
+    def has_events(name: str, **asked) -> bool:
+        Records(tmp_path / name).begin({"run_id": "a"}, b"", **asked)
+        return (tmp_path / name / "events").exists()
+
+    assert has_events("a", events=None) and has_events("b", events=True)
+    assert not has_events("c", events=False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.setattr(
         "mdlib.training.tensorboard_log.find_spec", lambda name: None
     )  # what it says without the package
-    assert open_board(tmp_path, None) is None
+    assert not has_events("d", events=None)
     with pytest.raises(ImportError, match=r"not installed: pip install tensorboard"):
-        open_board(tmp_path, True)
-    assert list(tmp_path.iterdir()) == []
+        has_events("e", events=True)
+
+
+def test_tensorflow_is_left_alone(tmp_path, repository):
+    """Where it is installed, it would take many seconds."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow/__init__.py").write_text("raise SystemExit('TensorFlow is imported')")
+    code = (
+        "from pathlib import Path; from mdlib.training.tensorboard_log import EventLog; "
+        "log = EventLog(Path('log')); log.begin([]); log.add({'step': 1, 'lr': 0.5}); log.close()"
+    )
+    path = {"PYTHONPATH": os.pathsep.join([str(repository), str(tmp_path)])}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, **path})
+    assert points(tmp_path / "log") == {"training/lr": [(1, 0.5)]}
 
 
 def test_a_run_that_was_stopped_has_each_point_once(
@@ -167,26 +186,34 @@ def test_sheets_of_later_steps_go_when_a_run_goes_back(tmp_path):
 
 
 def test_training_goes_on_without_its_pictures(tmp_path):
-    records, board = Records(tmp_path), Board(tmp_path / "events")
-    records.begin({"run_id": "a"}, b"", board)
+    records = Records(tmp_path)
+    records.begin({"run_id": "a"}, b"", events=True)
     shutil.rmtree(tmp_path / "events")
+    (tmp_path / "events").write_text("a file in the way")
     with pytest.warns(UserWarning, match="a picture of the run is not written .*; training goes on"):
         records.add_metrics(LOSSES)
     assert (tmp_path / "metrics.jsonl").read_text() == json.dumps(LOSSES) + "\n"
+    with pytest.warns(UserWarning, match="training goes on"):
+        records.add_metrics(LATER)
+    (tmp_path / "events").unlink()
+    records.add_metrics({**LATER, "step": 12})
+    assert points(tmp_path / "events")["losses/total"] == [(12, 1.0)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the writer
 def test_half_an_event_hides_none_that_follow(tmp_path):
     """As on a full disk: a file may not grow beyond the middle of an event, then it may again."""
-    board = Board(tmp_path)
-    board.begin([])
-    board.add(LOSSES)
+    log = EventLog(tmp_path)
+    log.begin([])
+    log.add(LOSSES)
     (file,) = tmp_path.iterdir()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, limits[1]))
     try:
-        with pytest.raises(OSError, match="events.* is not written"):
-            board.add({**LOSSES, "step": 7})
+        with pytest.raises(OSError):
+            log.add({**LOSSES, "step": 7})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    board.add(LATER)
+    log.add(LATER)
+    log.close()
     assert points(tmp_path)["losses/total"] == [(5, 2.0), (10, 1.0)]
