@@ -6,8 +6,7 @@ is in it at once: a killed process loses none.
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -26,8 +25,8 @@ POSITION = ("step", "epoch", "stage", "elapsed_s")  # where a row stands; no cur
 class EventLog:
     """The events in `folder`; nothing is written before `begin`.
 
-    Raises ImportError where TensorBoard is not installed. Where something cannot be written, OSError, and the
-    next event begins a new file.
+    Raises ImportError where TensorBoard is not installed, OSError where something cannot be written. Rows are
+    made up for in a new file when that works again.
     """
 
     def __init__(self, folder: Path):
@@ -38,6 +37,7 @@ class EventLog:
             )
         self.folder = folder
         self._writer: SummaryWriter | None = None
+        self._missing: list[Mapping[str, Any]] = []
 
     def begin(self, rows: list[dict[str, Any]]) -> None:
         """Go on after the metrics `rows`: what was written after them counts no more, what lacks is added.
@@ -49,45 +49,51 @@ class EventLog:
             time.sleep(0.1)  # files are read in the order of their names, which begin with the second
         last = rows[-1]["step"] if rows else 0
         purged = last + 1 if rows and "scores" in rows[-1] else last
-        self._writer = _new_writer(self.folder, purge_step=purged)  # this step and later ones
-        for row in rows:
-            if not files or row["step"] >= purged:
-                self.add(row)
+        self._writer = _new_writer(self.folder, purged)
+        self._missing = [row for row in rows if not files or row["step"] >= purged]
+        self._write()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """The numbers of a row of the metrics as points of curves."""
-        with self._writing() as writer:
-            for tag, number in _numbers(row):
-                writer.add_scalar(tag, number, row["step"])
+        self._missing.append(row)
+        if self._writer:  # else it has failed, and is tried again with the next sheet
+            self._write()
 
     def add_sheet(self, step: int, sheet: Image.Image) -> None:
         """A sheet of samples."""
-        with self._writing() as writer:
-            writer.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
+        self._write(lambda writer: writer.add_image("samples", np.asarray(sheet), step, dataformats="HWC"))
 
     def add_weights(self, step: int, network: nn.Module) -> None:
         """Histograms of the weights and of their gradients in the last step, where there are any."""
-        with self._writing() as writer:
-            for name, weight in network.named_parameters():
-                for kind, tensor in (("weights", weight), ("gradients", weight.grad)):
-                    numbers = np.empty(0) if tensor is None else tensor.detach().float().cpu().numpy()
-                    if np.isfinite(numbers).any():
-                        writer.add_histogram(f"{kind}/{name}", numbers[np.isfinite(numbers)], step)
+        for name, weight in network.named_parameters():
+            for kind, tensor in (("weights", weight), ("gradients", weight.grad)):
+                numbers = np.empty(0) if tensor is None else tensor.detach().float().cpu().numpy()
+                numbers = numbers[np.isfinite(numbers)]
+                if numbers.size:
+                    self._write(
+                        lambda writer, tag=f"{kind}/{name}", x=numbers: writer.add_histogram(tag, x, step)
+                    )
 
     def close(self) -> None:
         """End the thread of the writer."""
         if self._writer:
             self._writer.close()
 
-    @contextmanager
-    def _writing(self) -> Iterator["SummaryWriter"]:
-        self._writer = self._writer or _new_writer(self.folder)
+    def _write(self, *more: Callable[["SummaryWriter"], None]) -> None:
+        """The rows that are missing, and more. Afterwards it is in the file, or missing again."""
+        purged = self._missing[0]["step"] if self._missing else None
         try:
-            yield self._writer
+            self._writer = self._writer or _new_writer(self.folder, purged)
+            for row in self._missing:
+                for tag, number in _numbers(row):
+                    self._writer.add_scalar(tag, number, row["step"])
+            for add in more:
+                add(self._writer)
             self._writer.flush()  # else it may be two minutes until an event is in the file
         except OSError:
             self._writer = None  # its thread has ended
             raise
+        self._missing = []
 
 
 def installed() -> bool:
@@ -95,13 +101,14 @@ def installed() -> bool:
     return find_spec("tensorboard") is not None
 
 
-def _new_writer(folder: Path, **options: int) -> "SummaryWriter":
+def _new_writer(folder: Path, purged: int | None) -> "SummaryWriter":
+    """One that makes TensorBoard forget the step `purged` and later ones."""
     # A SummaryWriter imports TensorFlow, where that is installed, to write its file (tensorboard 2.21); on
     # Colab this takes many seconds. Where the module `notf` exists, TensorBoard does without.
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), **options)
+    return SummaryWriter(str(folder), purge_step=purged)
 
 
 def _numbers(row: Mapping[str, Any], group: str = "training") -> Iterator[tuple[str, float]]:

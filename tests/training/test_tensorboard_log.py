@@ -193,11 +193,10 @@ def test_training_goes_on_without_its_pictures(tmp_path):
     with pytest.warns(UserWarning, match="a picture of the run is not written .*; training goes on"):
         records.add_metrics(LOSSES)
     assert (tmp_path / "metrics.jsonl").read_text() == json.dumps(LOSSES) + "\n"
-    with pytest.warns(UserWarning, match="training goes on"):
-        records.add_metrics(LATER)
+    records.add_metrics(LATER)  # it is told once
     (tmp_path / "events").unlink()
-    records.add_metrics({**LATER, "step": 12})
-    assert points(tmp_path / "events")["losses/total"] == [(12, 1.0)]
+    records.events.add_sheet(10, Image.new("RGB", (40, 30)))
+    assert points(tmp_path / "events")["losses/total"] == [(5, 2.0), (10, 1.0)]  # made up for
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the writer
@@ -215,5 +214,5 @@ def test_half_an_event_hides_none_that_follow(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     log.add(LATER)
-    log.close()
-    assert points(tmp_path)["losses/total"] == [(5, 2.0), (10, 1.0)]
+    log.add_sheet(11, Image.new("RGB", (40, 30)))
+    assert points(tmp_path)["losses/total"] == [(5, 2.0), (7, 2.0), (10, 1.0)]
