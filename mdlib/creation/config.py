@@ -14,6 +14,10 @@ ENCODINGS = ("exact", "fast")
 PRESETS = ("standard", "tiny", "cropped")
 TINY_PIXELS = 64 * 64  # of a picture in which a tiny object can still be made out
 _SCALE, _MIN_INSIDE = (0.25, 0.9), 0.5
+_AS_GIVEN = (  # options that stand in a recipe as they are
+    "seed", "placements", "flip", "scale", "min_inside", "preset", "feather_px", "objects", "shadow",
+    "encoding", "jpeg_quality",
+)  # fmt: skip
 ADVANCED = {"advanced": True}  # left out of the short list of options
 
 
@@ -179,46 +183,32 @@ class CreateConfig:
 
 def make_recipe(config: CreateConfig) -> dict:
     """Everything that decides the bytes of the data set; pictures by name and checksum, not by folder."""
-    if config.bg is None:
-        backgrounds = {"kind": "rooms", "count": config.rooms}
-    else:
-        files = [_file(path) for path in folder_pictures(config.bg, "backgrounds")]
-        backgrounds = {"kind": "folder", "upscale": config.upscale, "fov": config.fov, "files": files}
-    if config.fg is None:
-        cutouts = {"kind": "props", "count": config.props}
-    else:
-        files = [_file(path) for path in folder_pictures(config.fg, "cut-outs")]
-        cutouts = {"kind": "folder", "files": files}
+    backgrounds, cutouts = {"kind": "rooms", "count": config.rooms}, {"kind": "props", "count": config.props}
+    if config.bg is not None:
+        backgrounds = _folder(config.bg, "backgrounds", upscale=config.upscale, fov=config.fov)
+    if config.fg is not None:
+        cutouts = _folder(config.fg, "cut-outs")
     made = {
         "format": FORMAT,
         "mdlib": __version__,
         "size": list(config.height_width),
-        "seed": config.seed,
-        "placements": config.placements,
-        "flip": config.flip,
+        **{name: getattr(config, name) for name in _AS_GIVEN},
         "scale": list(config.scale),
-        "min_inside": config.min_inside,
-        "preset": config.preset,
-        "feather_px": config.feather_px,
-        "objects": config.objects,
-        "shadow": config.shadow,
-        "encoding": config.encoding,
-        "jpeg_quality": config.jpeg_quality,
         "depth": config.depth_from,
         "backgrounds": backgrounds,
         "cutouts": cutouts,
     }
     if config.fg_mask is not None:
-        masks = folder_pictures(config.fg_mask, "masks of the cut-outs")
-        made["masks"] = {"kind": "folder", "files": [_file(path) for path in masks]}
+        made["masks"] = _folder(config.fg_mask, "masks of the cut-outs")
     if config.bg_depth is not None:
-        depths = folder_pictures(config.bg_depth, "depth of the backgrounds")
-        made["bg_depth"] = {"kind": "folder", "files": [_file(path) for path in depths]}
+        made["bg_depth"] = _folder(config.bg_depth, "depth of the backgrounds")
     if config.depth_from == "teacher":
         source = locate(config.teacher)
         made["teacher"] = {"name": source.name, "sha256": source.sha256(), "on": config.teacher_on}
     return made
 
 
-def _file(path: Path) -> dict:
-    return {"name": path.name, "sha256": sha256_of(path)}
+def _folder(folder: Path, what: str, **options: object) -> dict:
+    """A folder of pictures as a recipe knows it; `what` names their use in errors."""
+    files = [{"name": path.name, "sha256": sha256_of(path)} for path in folder_pictures(folder, what)]
+    return {"kind": "folder", **options, "files": files}

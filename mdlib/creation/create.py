@@ -17,12 +17,7 @@ from mdlib.creation.items import Background, Cutout
 from mdlib.creation.placing.hard_sets import prepare
 from mdlib.creation.resumable import Crew, make_by_recipe
 from mdlib.creation.sources import stored
-from mdlib.creation.sources.pictures import (
-    folder_backgrounds,
-    folder_cutouts,
-    prop_cutout,
-    room_background,
-)
+from mdlib.creation.sources.pictures import folder_backgrounds, folder_cutouts, prop_cutout, room_background
 from mdlib.creation.workers import give_back_memory, run_all
 from mdlib.creation.writing import manifest, shard
 from mdlib.creation.writing.manifest import readable

@@ -21,13 +21,7 @@ from mdlib.creation.writing import manifest, shard
 from mdlib.creation.writing.statistics import Statistics
 from mdlib.loading import codec
 from mdlib.loading.foreign.layout import Layout, read_layout
-from mdlib.loading.format import (
-    FORMAT,
-    PLACEMENTS_FILE,
-    STATISTICS_FILE,
-    id_digits,
-    shard_name,
-)
+from mdlib.loading.format import FORMAT, PLACEMENTS_FILE, STATISTICS_FILE, id_digits, shard_name
 from mdlib.loading.store import Store
 from mdlib.loading.zip_writer import ShardWriter
 

@@ -79,7 +79,7 @@ def render_prop(seed: int, size_px: int = 256) -> Prop:
     height, pitch = float(rng.uniform(1.4, 1.7)), float(rng.uniform(0.0, 0.2))
     camera = Camera((0.0, height, 0.0), 0.0, pitch, 100.0, (0.0, 0.0), (1, 1))
     camera = _framed(camera, solids, size_px)
-    frame = render(room, camera, samples=2, chosen=range(1, len(solids) + 1), cut_out=True)
+    frame = render(room, camera, samples=2, chosen=range(1, len(solids) + 1), alone=True)
 
     sigma = float(rng.uniform(0.4, 0.6))
     soft = blurred(torch.cat([frame.rgb, frame.cover[None]]), sigma)
@@ -111,9 +111,8 @@ def _framed(camera: Camera, solids: list[Solid], size_px: int) -> Camera:
     zoom = size_px / float(extent.max())
     center = (np.asarray(camera.center_px) - corner) * zoom + margin
     width, height = (int(np.ceil(side * zoom)) + 2 * margin for side in extent)
-    return camera._replace(
-        focal_px=camera.focal_px * zoom, center_px=tuple(center.tolist()), size=(height, width)
-    )
+    focal_px = camera.focal_px * zoom
+    return camera._replace(focal_px=focal_px, center_px=tuple(center.tolist()), size=(height, width))
 
 
 def _spread(z: np.ndarray, wanted: np.ndarray) -> np.ndarray:

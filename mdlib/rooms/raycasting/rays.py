@@ -46,11 +46,8 @@ class Camera(NamedTuple):
     def project(self, points: np.ndarray) -> np.ndarray:
         """World points (N, 3) -> (N, 3): x and y in pixels (nan behind the camera) and z in metres."""
         x, y, z = self.axes() @ (points - np.asarray(self.position)).T
-        ahead = np.where(z > 0.05, z, np.nan)
-        return np.stack([x / ahead, y / ahead, z], 1) * (self.focal_px, self.focal_px, 1.0) + (
-            *self.center_px,
-            0.0,
-        )
+        ahead, scale = np.where(z > 0.05, z, np.nan), (self.focal_px, self.focal_px, 1.0)
+        return np.stack([x / ahead, y / ahead, z], 1) * scale + (*self.center_px, 0.0)
 
     def covers(self, solid: Solid) -> tuple[int, int, int, int]:
         """Rows top..bottom and columns left..right of the picture that the solid can touch."""
@@ -114,9 +111,8 @@ class RayCaster:
 
     def first_hits(self, camera: Camera, offsets: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
         """z in metres and ids, both (S, H, W), of the rays at S offsets from each pixel's centre."""
-        directions = tuple(
-            torch.stack(c) for c in zip(*(camera.rays(dx, dy) for dx, dy in offsets), strict=True)
-        )
+        rays = (camera.rays(dx, dy) for dx, dy in offsets)
+        directions = tuple(torch.stack(c) for c in zip(*rays, strict=True))
         t = leave_shell(self.low, self.high, camera.position, directions)
         ids = torch.full(t.shape, SHELL, dtype=torch.int32)
         for number, solid in enumerate(self.solids, SHELL + 1):
@@ -125,10 +121,9 @@ class RayCaster:
                 continue
             window = (slice(None), slice(top, bottom), slice(left, right))
             rays = tuple(c[window].contiguous() for c in directions)
+            axes, size = solid.axes.tolist(), solid.size.tolist()
             center = (solid.axes @ solid.center).tolist()
-            hit = intersect(
-                solid.shape, solid.axes.tolist(), center, solid.size.tolist(), camera.position, rays
-            )
+            hit = intersect(solid.shape, axes, center, size, camera.position, rays)
             nearer = hit < t[window]
             t[window] = torch.where(nearer, hit, t[window])
             ids[window] = torch.where(nearer, number, ids[window])
@@ -186,9 +181,8 @@ def _divided(group: Sequence[Solid], rows: list[int]) -> list[list[int]]:
     centers = np.array([group[r].center for r in rows])
     order = np.argsort(centers[:, np.ptp(centers, 0).argmax()], kind="stable")
     half = len(rows) // 2
-    return [
-        part for side in (order[:half], order[half:]) for part in _divided(group, [rows[k] for k in side])
-    ]
+    sides = ([rows[k] for k in side] for side in (order[:half], order[half:]))
+    return [part for side in sides for part in _divided(group, side)]
 
 
 def _leaf(group: Sequence[Solid], rows: list[int], first: int) -> _Leaf:

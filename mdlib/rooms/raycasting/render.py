@@ -40,19 +40,16 @@ class Frame(NamedTuple):
 
 
 def render(
-    room: LitRoom, camera: Camera, samples: int = 2, chosen: range | None = None, cut_out: bool = False
+    room: LitRoom, camera: Camera, samples: int = 2, chosen: range | None = None, alone: bool = False
 ) -> Frame:
-    """Ray-cast the room; `chosen` ids are reported in `cover`, and with `cut_out` nothing else is drawn."""
+    """Ray-cast the room; `chosen` ids are reported in `cover`, and with `alone` nothing else is drawn."""
     caster = RayCaster(room.low, room.high, room.groups, room.trim)
     lighting = Lighting(room, caster)
     height, width = camera.size
     t, ids = caster.first_hits(camera, OFFSETS)
-    ours = (
-        (ids >= chosen.start) & (ids < chosen.stop)
-        if chosen is not None
-        else torch.zeros_like(ids, dtype=torch.bool)
-    )
-    drawn = ours if cut_out else torch.ones_like(ours)
+    chosen = range(0) if chosen is None else chosen
+    ours = (ids >= chosen.start) & (ids < chosen.stop)
+    drawn = ours if alone else torch.ones_like(ours)
 
     # On a plane 1 / z is linear in the picture: the values then have the centre's as their mean.
     inverse = 1 / t
@@ -94,9 +91,7 @@ def render(
     return Frame(rgb.view(3, height, width), t[0], floor.view(height, width), cover, ours[0], near, incident)
 
 
-def _lit(
-    lighting: Lighting, camera: Camera, surface: Surface, t, pixel, block, count: int, samples: int
-) -> Tensor:
+def _lit(lighting: Lighting, camera: Camera, surface: Surface, t, pixel, block, count, samples) -> Tensor:
     """(6, N): arriving light and mirrored light. Computed at pixel centres, smoothed, and handed to the other
     rays of the surface nearby; only rays that find no such centre are lit on their own."""
     height, width = camera.size

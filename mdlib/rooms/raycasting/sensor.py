@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 _WHITE = 9.0  # linear light, times the exposure, that just reaches 255
 _STEPS = 4096
@@ -56,9 +56,7 @@ def _scattered(x: Tensor) -> Tensor:
     small = x[:, ::4, ::4]
     for _ in range(3):
         small = blurred(small, 2.0)
-    return torch.nn.functional.interpolate(
-        small[None], size=x.shape[1:], mode="bilinear", align_corners=False
-    )[0]
+    return interpolate(small[None], size=x.shape[1:], mode="bilinear", align_corners=False)[0]
 
 
 def tone(x: Tensor) -> Tensor:
@@ -67,17 +65,10 @@ def tone(x: Tensor) -> Tensor:
     grid = np.linspace(0, 1, _STEPS + 2) ** 2 * _WHITE
     knee = 0.6
     over = (grid - knee).clip(0) / (1 - knee)
-    squeezed = np.where(
-        grid < knee,
-        grid,
-        knee + (1 - knee) * over / (1 + over) * (1 + over / ((_WHITE - knee) / (1 - knee)) ** 2),
-    )
-    squeezed = squeezed + 0.35 * squeezed * (1 - squeezed) * (squeezed - 0.18).clip(
-        -0.18, 0.5
-    )  # a little contrast
-    curve = np.where(
-        squeezed <= 0.0031308, 12.92 * squeezed, 1.055 * squeezed.clip(1e-9) ** (1 / 2.4) - 0.055
-    )
+    shoulder = knee + (1 - knee) * over / (1 + over) * (1 + over / ((_WHITE - knee) / (1 - knee)) ** 2)
+    light = np.where(grid < knee, grid, shoulder)
+    light = light + 0.35 * light * (1 - light) * (light - 0.18).clip(-0.18, 0.5)  # a little contrast
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clip(1e-9) ** (1 / 2.4) - 0.055)
     table = torch.tensor(255 * curve.clip(0, 1), dtype=torch.float32)
     place = (x.clamp(0, _WHITE) / _WHITE).sqrt() * _STEPS
     low = place.floor()

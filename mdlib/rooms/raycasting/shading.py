@@ -46,18 +46,15 @@ def surfaces(room: LitRoom, caster: RayCaster, camera: Camera, x, y, t, ids) -> 
             rows = table[:, ids[i]]
             axes = (rows[0:3], rows[3:6], rows[6:9])
             q = into(axes, tuple(here[k] - rows[9 + k] for k in range(3)))
-            local_n, *uv = _ON[shape](
-                q, rows[12:15], rows[15] * (rows[15] * camera.focal_px / depth - 0.5).clamp(0, 1)
-            )
+            soft = rows[15] * (rows[15] * camera.focal_px / depth - 0.5).clamp(0, 1)
+            local_n, *uv = _ON[shape](q, rows[12:15], soft)
         normal = out_of(axes, local_n)
         u, v, hu, hv, pick_u, pick_v, upright = uv
         # How far the point moves when the ray moves by one pixel, on the tangent plane.
         head_on = dot(normal, ray)
         head_on = torch.where(head_on > -0.05, -0.05, head_on)
-        wide = [
-            into(axes, tuple((e[k] - ray[k] * dot(normal, e) / head_on) for k in range(3)))
-            for e in (right, down)
-        ]
+        moves = (tuple((e[k] - ray[k] * dot(normal, e) / head_on) for k in range(3)) for e in (right, down))
+        wide = [into(axes, move) for move in moves]
         size = [(wide[0][k].abs() + wide[1][k].abs()) * depth / camera.focal_px for k in range(3)]
         wu = torch.where(pick_u == 0, size[0], size[2])
         wv = torch.where(pick_v == 1, size[1], size[2])
@@ -138,9 +135,8 @@ def _painted(room: LitRoom, caster: RayCaster, p: Vec, patch: Patch, ids: Tensor
     which = torch.where(ids == SHELL, of_face[face.clamp_min(0)], of_solid[ids])
     order = torch.argsort(which, stable=True)
     albedo, light, gloss = torch.zeros(3, len(ids)), torch.zeros(3, len(ids)), torch.zeros(len(ids))
-    for material, i in zip(
-        materials, order.split(which.bincount(minlength=len(materials)).tolist()), strict=True
-    ):
+    parts = order.split(which.bincount(minlength=len(materials)).tolist())
+    for material, i in zip(materials, parts, strict=True):
         if len(i):
             color = TEXTURES[material.kind](_at(patch, i), material)
             for k in range(3):

@@ -84,15 +84,11 @@ def moved(
     solids: Sequence[Solid], yaw: float = 0.0, offset=(0.0, 0.0, 0.0), scale: float = 1.0
 ) -> list[Solid]:
     """The solids scaled about the origin, turned about the vertical and then shifted by `offset` metres."""
-    turn = turned(yaw)
-    return [
-        s._replace(
-            center=(s.center * scale) @ turn + np.asarray(offset, float),
-            axes=s.axes @ turn,
-            size=s.size * scale,
-        )
-        for s in solids
-    ]
+    turn, result = turned(yaw), []
+    for s in solids:
+        center = (s.center * scale) @ turn + np.asarray(offset, float)
+        result.append(s._replace(center=center, axes=s.axes @ turn, size=s.size * scale))
+    return result
 
 
 def reach(solid: Solid) -> np.ndarray:
@@ -114,9 +110,8 @@ def silhouette(solid: Solid) -> np.ndarray:
     if solid.shape == BOX:
         return corners(solid)
     turn, lift = np.meshgrid(np.arange(12) * np.pi / 6, np.arange(-3, 4) * np.pi / 6)
-    sphere = np.stack([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)], -1).reshape(
-        -1, 3
-    )
+    sphere = np.stack([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)], -1)
+    sphere = sphere.reshape(-1, 3)
     if solid.shape == BALL:
         own = sphere * solid.size
     elif solid.shape == CAPSULE:

@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from mdlib.rooms.materials.patterns import TEXTURES
-from mdlib.rooms.materials.texture import (
-    Material,
-    Patch,
-)
+from mdlib.rooms.materials.texture import Material, Patch
 
 
 def patch(n=400, w=0.002):

@@ -3,15 +3,7 @@
 import pytest
 import torch
 
-from mdlib.rooms.materials.texture import (
-    cell,
-    grain,
-    linear,
-    lines,
-    mix,
-    value_noise,
-    within,
-)
+from mdlib.rooms.materials.texture import cell, grain, linear, lines, mix, value_noise, within
 
 
 def test_lines_are_the_mean_over_the_footprint():

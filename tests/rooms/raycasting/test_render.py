@@ -87,7 +87,7 @@ def test_cover_is_the_share_of_the_pixel():
 
 
 def test_a_cut_out_draws_only_its_own_solids():
-    frame = render(room([[ball((0, 1, 3), 0.5, GRAY)]]), CAMERA, chosen=range(1, 2), cut_out=True)
+    frame = render(room([[ball((0, 1, 3), 0.5, GRAY)]]), CAMERA, chosen=range(1, 2), alone=True)
     assert (frame.rgb[:, frame.cover == 0] == 0).all()
     assert (frame.rgb[:, frame.cover == 1] > 0).all()
     assert (
