@@ -43,7 +43,7 @@ def main() -> None:
         print(f"| {panel} | {control} | {cost_ms(update, rounds):.0f} |", flush=True)
 
     predict = PredictPanel(predictor)
-    line("Predict", "sample", lambda i: predict.chooser.again.click())
+    line("Predict", "sample", lambda i: predict.again.click())
     stress = StressPanel(predictor)
     for name in ADJUSTABLE:
         line("Stress", name, lambda i, s=stress.sliders[name]: setattr(s, "value", 30 + i))

@@ -99,8 +99,8 @@ class EffectsPanel(PairPanel):
         """The one that was brought, or the empty place of the next sample; of a single one, mirrored."""
         if self.new_background is not None:
             return self.new_background
-        count = len(self.chooser.samples)
-        other = self.chooser.arrays((self.chooser.sample.value + 1) % count)
+        count = len(self.samples)
+        other = self.arrays((self.sample.value + 1) % count)
         return other["bg_img"] if count > 1 else np.ascontiguousarray(other["bg_img"][:, ::-1])
 
     def _take_background(self, data: bytes, name: str) -> list[tuple[str, str]]:

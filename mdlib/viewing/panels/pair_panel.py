@@ -19,8 +19,6 @@ from mdlib.viewing.uploads import LONGEST_PX, Upload, fit_pair, read_upload
 if TYPE_CHECKING:
     from ipywidgets import Widget
 
-Samples = SceneDataset | Sequence[dict]
-
 
 class Pair(NamedTuple):
     """The two pictures at hand, (H,W,3) uint8, what is known of them, and what they are called."""
@@ -33,24 +31,27 @@ class Pair(NamedTuple):
     messages: Sequence[tuple[str, str]] = ()  # about the files, as long as these pictures are looked at
 
 
-class Chooser:
-    """Where the pictures come from: `sample`, a number, or two slots for pictures of one's own.
+class PairPanel(Panel):
+    """A panel about a pair of pictures and what `predictor` sees in them.
 
-    `use(pair)` is called with each new pair and returns messages, inside the panel's `attempt`; longest_px:
-    longer side to which own pictures are made smaller.
+    The pictures are those of `sample`, a number of one of the `samples`, or come through two `slots` for
+    pictures of one's own, which are made no larger than `longest_px`. Subclasses draw `pair` and `prediction`
+    in `draw`, which returns messages, and give their own controls.
     """
 
-    def __init__(
-        self, samples: Samples | None, use: Callable[[Pair], list], attempt: Callable, longest_px: int
-    ):
+    longest_px = LONGEST_PX
+
+    def __init__(self, predictor: Predictor, samples: SceneDataset | Sequence[dict] | None = None):
         import ipywidgets as widgets
 
+        self.predictor = predictor
         self.samples = [packaged_scene()] if samples is None else samples
         if len(self.samples) == 0:
             raise ValueError(
                 "there are no samples to choose from: give at least one, or None for the packaged one"
             )
-        self.use, self.attempt, self.longest_px = use, attempt, longest_px
+        self.pair: Pair | None = None
+        self.prediction: Prediction | None = None
         self.own: dict[str, Upload] = {}
         last = len(self.samples) - 1
         self.sample = widgets.BoundedIntText(
@@ -69,14 +70,18 @@ class Chooser:
         self.again = button("Show the sample", back, "show-sample", self.take_sample)
         self.swap = button("Swap the two", other, "swap", lambda: self.attempt(self._swap, "swapping ..."))
         self.slots = [
-            PictureSlot("Empty place", "bg", self._taker("bg"), attempt),
-            PictureSlot("Scene with the object", "fg-bg", self._taker("fg_bg"), attempt),
+            PictureSlot("Empty place", "bg", self._taker("bg"), self.attempt),
+            PictureSlot("Scene with the object", "fg-bg", self._taker("fg_bg"), self.attempt),
         ]
-        self.widgets = [
-            row(self.sample, self.again),
-            heading("Or two pictures of yours, from the same spot, without and with the object:"),
-            row(*(slot.widget for slot in self.slots), self.swap),
-        ]
+        self.build(
+            [
+                row(self.sample, self.again),
+                heading("Or two pictures of yours, from the same spot, without and with the object:"),
+                row(*(slot.widget for slot in self.slots), self.swap),
+                *self.controls(),
+            ]
+        )
+        self.take_sample()
 
     def take_sample(self) -> None:
         """Use the sample that is chosen."""
@@ -86,61 +91,6 @@ class Chooser:
         """Sample `number` as `viewing.scenes.scene` gives it."""
         from_set = isinstance(self.samples, SceneDataset)
         return scene(self.samples, number) if from_set else self.samples[number]
-
-    def _use_sample(self) -> list:
-        number = self.sample.value
-        sample = self.arrays(number)
-        self.own = {}
-        for slot in self.slots:
-            slot.name_it("")
-        return self.use(
-            Pair(*(sample[k] for k in ("bg_img", "fg_bg_img", "mask", "depth")), f"sample {number}")
-        )
-
-    def _taker(self, which: str) -> Callable[[bytes, str], list]:
-        other, missing = ("fg_bg", "scene with the object") if which == "bg" else ("bg", "empty place")
-
-        def take(data: bytes, name: str) -> list:
-            self.own[which] = read_upload(data, name, self.longest_px)
-            if other not in self.own:
-                return [(NOTE, f"{name} is there. Now the picture of the {missing}.")]
-            return self._use_own()
-
-        return take
-
-    def _swap(self) -> list:
-        if len(self.own) < 2:
-            return [(NOTE, "There is nothing to swap: bring two pictures of yours first.")]
-        self.own = {"bg": self.own["fg_bg"], "fg_bg": self.own["bg"]}
-        bg_slot, scene_slot = self.slots
-        names = [slot.name for slot in self.slots]
-        bg_slot.name_it(names[1])
-        scene_slot.name_it(names[0])
-        return self._use_own()
-
-    def _use_own(self) -> list:
-        bg, fg_bg = self.own["bg"], self.own["fg_bg"]
-        bg_img, fg_bg_img, notes = fit_pair(bg.img, fg_bg.img)
-        messages = [(NOTE, note) for note in [*bg.notes, *fg_bg.notes]] + [(WARNING, note) for note in notes]
-        messages += [(WARNING, hint) for hint in check_pair(bg_img, fg_bg_img).hints]
-        return self.use(Pair(bg_img, fg_bg_img, None, None, "your pictures", messages))
-
-
-class PairPanel(Panel):
-    """A panel about a pair of pictures and what `predictor` sees in them.
-
-    Subclasses draw `pair` and `prediction` in `draw`, which returns messages, and give their own controls.
-    """
-
-    longest_px = LONGEST_PX
-
-    def __init__(self, predictor: Predictor, samples: Samples | None = None):
-        self.predictor = predictor
-        self.pair: Pair | None = None
-        self.prediction: Prediction | None = None
-        self.chooser = Chooser(samples, self._use, self.attempt, self.longest_px)
-        self.build([*self.chooser.widgets, *self.controls()])
-        self.chooser.take_sample()
 
     def controls(self) -> list["Widget"]:
         """The panel's own controls."""
@@ -171,6 +121,43 @@ class PairPanel(Panel):
 
     def settings(self) -> str:
         return "" if self.pair is None else f"Shown: {self.pair.name}."
+
+    def _use_sample(self) -> list:
+        number = self.sample.value
+        sample = self.arrays(number)
+        self.own = {}
+        for slot in self.slots:
+            slot.name_it("")
+        known = (sample[kind] for kind in ("bg_img", "fg_bg_img", "mask", "depth"))
+        return self._use(Pair(*known, f"sample {number}"))
+
+    def _taker(self, which: str) -> Callable[[bytes, str], list]:
+        other, missing = ("fg_bg", "scene with the object") if which == "bg" else ("bg", "empty place")
+
+        def take(data: bytes, name: str) -> list:
+            self.own[which] = read_upload(data, name, self.longest_px)
+            if other not in self.own:
+                return [(NOTE, f"{name} is there. Now the picture of the {missing}.")]
+            return self._use_own()
+
+        return take
+
+    def _swap(self) -> list:
+        if len(self.own) < 2:
+            return [(NOTE, "There is nothing to swap: bring two pictures of yours first.")]
+        self.own = {"bg": self.own["fg_bg"], "fg_bg": self.own["bg"]}
+        bg_slot, scene_slot = self.slots
+        names = [slot.name for slot in self.slots]
+        bg_slot.name_it(names[1])
+        scene_slot.name_it(names[0])
+        return self._use_own()
+
+    def _use_own(self) -> list:
+        bg, fg_bg = self.own["bg"], self.own["fg_bg"]
+        bg_img, fg_bg_img, notes = fit_pair(bg.img, fg_bg.img)
+        messages = [(NOTE, note) for note in [*bg.notes, *fg_bg.notes]] + [(WARNING, note) for note in notes]
+        messages += [(WARNING, hint) for hint in check_pair(bg_img, fg_bg_img).hints]
+        return self._use(Pair(bg_img, fg_bg_img, None, None, "your pictures", messages))
 
     def _use(self, pair: Pair) -> list[tuple[str, str]]:
         self.prediction = self.predictor(pair.bg_img, pair.fg_bg_img)

@@ -49,7 +49,7 @@ def choose(button, data: bytes, name: str) -> None:
 
 def upload(panel, slot: int, data: bytes, name: str) -> None:
     """Bring a file to one of the two places for pictures."""
-    choose(panel.chooser.slots[slot].upload, data, name)
+    choose(panel.slots[slot].upload, data, name)
 
 
 def kinds(panel) -> list[str]:

@@ -12,7 +12,7 @@ from mdlib.viewing.panels.panel import DONE, PROBLEM
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_every_effect_shows_a_picture_and_a_file(panels, effect, hand):
     panel = panels[EffectsPanel]
-    panel.chooser.again.click()
+    panel.again.click()
     panel.effect.value = effect
     assert hand.kinds(panel) == [DONE]
     assert [shown.name for shown in panel.shown] == ["fg-bg", "effect"]
@@ -26,7 +26,7 @@ def test_every_effect_shows_a_picture_and_a_file(panels, effect, hand):
 def test_a_new_background_is_brought(panels, hand):
     panel = panels[EffectsPanel]
     panel.effect.value = NEW
-    panel.chooser.again.click()
+    panel.again.click()
     green = encode_png(np.full((50, 70, 3), (0, 200, 0), np.uint8))
     hand.choose(panel.slot.upload, green, "green.png")
     assert hand.kinds(panel) == [DONE]

@@ -22,7 +22,7 @@ def test_uploads_are_predicted_as_the_predictor_does(predictor, room, hand):
     np.testing.assert_array_equal(hand.picture(panel, "mask"), np.rint(expected.mask * 255))
     np.testing.assert_array_equal(panel.prediction.depth, expected.depth)
     assert panel.pair.name == "your pictures"
-    panel.chooser.again.click()
+    panel.again.click()
     assert panel.pair.name == "sample 0"
 
 
@@ -31,18 +31,18 @@ def test_unfit_pairs_are_told_and_the_panel_goes_on(panels, kind, room, hand):
     panel, bg, fg_bg = panels[kind], room["bg_img"], room["fg_bg_img"]
 
     def bring(first: np.ndarray, second: np.ndarray) -> None:
-        panel.chooser.again.click()
+        panel.again.click()
         hand.upload(panel, 0, encode_png(first), "first.png")
         hand.upload(panel, 1, encode_png(second), "second.png")
 
     bring(fg_bg, bg)
     assert hand.kinds(panel) == [WARNING, DONE] and "swapped" in hand.words(panel)
-    panel.chooser.swap.click()
+    panel.swap.click()
     assert hand.kinds(panel) == [DONE]
-    assert [slot.name for slot in panel.chooser.slots] == ["second.png", "first.png"]
+    assert [slot.name for slot in panel.slots] == ["second.png", "first.png"]
     np.testing.assert_array_equal(panel.pair.bg_img, bg)
-    panel.chooser.again.click()
-    panel.chooser.swap.click()
+    panel.again.click()
+    panel.swap.click()
     assert hand.kinds(panel) == [NOTE] and "nothing to swap" in hand.words(panel)
     bring(bg, np.rot90(fg_bg))
     assert hand.kinds(panel) == [WARNING, DONE] and "different places" in hand.words(panel)

@@ -21,9 +21,9 @@ def test_paths_work_like_uploads(predictor, room, tmp_path, hand):
     panel = PredictPanel(predictor, [room])
     for slot, key in enumerate(("bg_img", "fg_bg_img")):
         (tmp_path / f"{key}.png").write_bytes(encode_png(room[key]))
-        panel.chooser.slots[slot].path.value = f' "{tmp_path}/{key}.png" '
+        panel.slots[slot].path.value = f' "{tmp_path}/{key}.png" '
     assert panel.pair.name == "your pictures" and hand.kinds(panel)[-1] == DONE
-    panel.chooser.slots[0].path.value = str(tmp_path / "missing.png")
+    panel.slots[0].path.value = str(tmp_path / "missing.png")
     assert hand.kinds(panel) == [PROBLEM] and "missing.png was not found" in hand.words(panel)
 
 
@@ -31,9 +31,9 @@ def test_the_camera_sends_a_data_url(predictor, room, hand):
     panel = PredictPanel(predictor, [room])
     for slot, key in enumerate(("bg_img", "fg_bg_img")):
         jpeg = base64.b64encode(encode_jpeg(room[key])).decode()
-        panel.chooser.slots[slot].camera.box.value = f"data:image/jpeg;base64,{jpeg}"
+        panel.slots[slot].camera.box.value = f"data:image/jpeg;base64,{jpeg}"
     assert panel.pair.name == "your pictures" and hand.kinds(panel)[-1] == DONE
-    panel.chooser.slots[0].camera.box.value = "data:image/jpeg;base64,%%%"
+    panel.slots[0].camera.box.value = "data:image/jpeg;base64,%%%"
     assert hand.kinds(panel) == [PROBLEM] and "not a picture" in hand.words(panel)
 
 
@@ -52,5 +52,5 @@ def test_bad_files_are_told_and_the_panel_goes_on(panels, kind, data, sentence, 
     hand.upload(panel, 0, data, "x")
     assert hand.kinds(panel) == [PROBLEM] and sentence in hand.words(panel)
     assert panel.shown == []
-    panel.chooser.again.click()
+    panel.again.click()
     assert hand.kinds(panel) == [DONE] and panel.shown

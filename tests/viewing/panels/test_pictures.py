@@ -5,7 +5,7 @@ from mdlib import PredictPanel
 
 def test_stills(panels, tmp_path, hand):
     for kind, panel in panels.items():
-        panel.chooser.again.click()
+        panel.again.click()
         figure = panel.still()
         figure.savefig(tmp_path / f"{kind.__name__}.png")
         assert figure._suptitle.get_text() == panel.title

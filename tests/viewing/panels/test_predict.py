@@ -12,7 +12,7 @@ from mdlib.viewing.panels.panel import DONE, PROBLEM
 
 def test_stress_moves_both_pictures(panels, room, hand):
     panel = panels[StressPanel]
-    panel.chooser.again.click()
+    panel.again.click()
     clean = hand.picture(panel, "bg")
     panel.sliders["exposure"].value = 100
     bright = hand.picture(panel, "bg")
