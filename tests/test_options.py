@@ -127,6 +127,17 @@ def test_the_recipe_of_a_data_set_is_understood(tmp_path):
     assert again.out == Path("elsewhere")
 
 
+def test_pictures_of_a_recipe_are_given_again(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"the name and the checksum count")
+    folders = {"bg": tmp_path, "fg": tmp_path, "fg_mask": tmp_path, "bg_depth": tmp_path}
+    config = CreateConfig(Path("data"), **folders, fov=70, upscale=True)
+    file = write(tmp_path / "recipe.json", make_recipe(config))
+    words = [word for name in folders for word in (f"--{name.replace('_', '-')}", str(tmp_path))]
+    again = parse(CreateConfig, "mdlib", ["data", "--config", file, *words])
+    assert make_recipe(again) == make_recipe(config)
+    assert (again.bg, again.fov, again.upscale) == (tmp_path, 70, True)
+
+
 def test_a_dataclass_inside(tmp_path):
     expected = PackConfig(
         Path("a.zip"), Path("out"), Layout(labels="labels.tsv", columns=("bg", "fg_bg", "mask"))

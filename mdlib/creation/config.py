@@ -168,7 +168,7 @@ class CreateConfig:
         """
         if not isinstance(found.get("backgrounds"), dict) or not isinstance(found.get("cutouts"), dict):
             return found
-        names = {one.name for one in fields(cls)} - {"teacher"}
+        names = {one.name for one in fields(cls)} - {"teacher", "bg_depth"}
         settings = {name: value for name, value in found.items() if name in names}
         for key, drawn in (("backgrounds", "rooms"), ("cutouts", "props")):
             if found[key]["kind"] == drawn:
