@@ -128,14 +128,16 @@ def test_the_recipe_of_a_data_set_is_understood(tmp_path):
 
 
 def test_pictures_of_a_recipe_are_given_again(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"the name and the checksum count")
-    folders = {"bg": tmp_path, "fg": tmp_path, "fg_mask": tmp_path, "bg_depth": tmp_path}
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes(b"its name and checksum count")
+    folders = dict.fromkeys(("bg", "fg", "fg_mask", "bg_depth"), pictures)
     config = CreateConfig(Path("data"), **folders, fov=70, upscale=True)
     file = write(tmp_path / "recipe.json", make_recipe(config))
-    words = [word for name in folders for word in (f"--{name.replace('_', '-')}", str(tmp_path))]
+    words = [word for name in folders for word in (f"--{name.replace('_', '-')}", str(pictures))]
     again = parse(CreateConfig, "mdlib", ["data", "--config", file, *words])
     assert make_recipe(again) == make_recipe(config)
-    assert (again.bg, again.fov, again.upscale) == (tmp_path, 70, True)
+    assert (again.bg, again.fov, again.upscale) == (pictures, 70, True)
 
 
 def test_a_dataclass_inside(tmp_path):
