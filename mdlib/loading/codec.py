@@ -45,10 +45,8 @@ def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
         buffer = io.BytesIO()
         Image.fromarray(img).save(buffer, "JPEG", quality=quality, subsampling=0)
         return buffer.getvalue()
-    gray = img.ndim == 2
-    img = np.ascontiguousarray(img[..., None] if gray else img)
-    space = "GRAY" if gray else "RGB"
-    sampling = "Gray" if gray else "444"
+    space, sampling = ("GRAY", "Gray") if img.ndim == 2 else ("RGB", "444")
+    img = np.ascontiguousarray(img[..., None] if img.ndim == 2 else img)
     return simplejpeg.encode_jpeg(img, quality=quality, colorspace=space, colorsubsampling=sampling)
 
 

@@ -99,14 +99,14 @@ class SceneDataset:
         """The samples `indices` of this set, in that order."""
         return SceneDataset(self._store, self.rows[np.asarray(indices, dtype=np.int64)])
 
-    def split(self, seed: int = 0, held_out: float = 0.2) -> dict[str, "SceneDataset"]:
+    def split(self, seed: int = 0) -> dict[str, "SceneDataset"]:
         """Four disjoint sets: `train`, `new_fg`, `new_bg`, `new_both`.
 
-        A share `held_out` of the groups of backgrounds and of cut-outs is unseen in `train`; near-duplicates
+        A fifth of the groups of backgrounds and of cut-outs is unseen in `train`; near-duplicates
         are one group and never stand on two sides. Samples with seen and unseen cut-outs are left out.
         """
         bg_groups, fg_groups = self._store.groups("backgrounds"), self._store.groups("cutouts")
-        sets = splits.four_sets(bg_groups, fg_groups, self.bg, self._store.fg[self.rows], seed, held_out)
+        sets = splits.four_sets(bg_groups, fg_groups, self.bg, self._store.fg[self.rows], seed)
         return {name: self.subset(indices) for name, indices in sets.items()}
 
     def __len__(self) -> int:
@@ -124,11 +124,7 @@ class SceneDataset:
         return [{name: column[k] for name, column in columns.items()} for k in range(len(indices))]
 
     def batch(
-        self,
-        indices: Sequence[int] | np.ndarray,
-        reduce: int = 1,
-        empty: Callable = np.empty,
-        encoded: bool = False,
+        self, indices: Sequence[int], reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
     ) -> dict[str, torch.Tensor]:
         """The samples as one dict of tensors; numbers of backgrounds (`bg_index`) instead of pictures.
 
@@ -193,11 +189,7 @@ class Mixture:
         return {name: Mixture([each[name] for each in sets]) for name in splits.SETS}
 
     def batch(
-        self,
-        indices: Sequence[int] | np.ndarray,
-        reduce: int = 1,
-        empty: Callable = np.empty,
-        encoded: bool = False,
+        self, indices: Sequence[int], reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
     ) -> dict:
         """As `SceneDataset.batch`, with the batches of the parts under `parts`; `to_device` joins them."""
         indices = np.asarray(indices, dtype=np.int64)

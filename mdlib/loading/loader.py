@@ -90,12 +90,7 @@ class Loader:
     """
 
     def __init__(
-        self,
-        dataset: SceneDataset,
-        sampler: EpochSampler,
-        size: tuple[int, int],
-        threads: int,
-        encoded: bool,
+        self, dataset: SceneDataset, sampler: EpochSampler, size: tuple[int, int], threads: int, encoded: bool
     ):
         self.dataset, self.sampler, self.size = dataset, sampler, size
         self.threads, self.encoded = threads, encoded

@@ -16,6 +16,7 @@ from PIL import Image
 SETS = ("train", "new_fg", "new_bg", "new_both")
 _SIDE = 48  # pixels; enough to tell rooms apart, small enough for a thousand pictures in a minute or two
 _SHIFT = 16  # pixels of _SIDE: two crops of one photograph overlap by two thirds or more in each direction
+_HELD_OUT = 0.2  # of the groups of each kind
 _RANDOM_SHARE = 0.7  # of the samples, for training, where they are split at random
 _AT_ONCE = 32  # pictures whose numbers fit into a processor's cache
 _SAME = 0.70  # correlation above which two pictures count as one; strangers reach 0.69 at the very most
@@ -60,22 +61,17 @@ def group_duplicates(imgs: Sequence[np.ndarray]) -> list[int]:
 
 
 def four_sets(
-    bg_groups: Sequence[int],
-    fg_groups: Sequence[int],
-    bg: np.ndarray,
-    fg: np.ndarray,
-    seed: int = 0,
-    held_out: float = 0.2,
+    bg_groups: Sequence[int], fg_groups: Sequence[int], bg: np.ndarray, fg: np.ndarray, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Sample numbers (int64) of the sets `train`, `new_fg`, `new_bg` and `new_both`.
 
     `bg_groups`, `fg_groups`: group of each background and cut-out; `bg` (N,), `fg` (N,) or (N,K): background
-    and cut-outs of each sample. Samples with seen and unseen cut-outs are in no set. The share `held_out` of
-    the groups of each kind (at least one, and at least one stays) is unseen in training. Depends on nothing
+    and cut-outs of each sample. Samples with seen and unseen cut-outs are in no set. A fifth of the
+    groups of each kind (at least one, and at least one stays) is unseen in training. Depends on nothing
     but its arguments, on every machine.
     """
-    new_bg = _held_out("bg", bg_groups, seed, held_out)[bg]
-    new_fg = _held_out("fg", fg_groups, seed, held_out)[fg].reshape(len(fg), -1)
+    new_bg = _held_out("bg", bg_groups, seed)[bg]
+    new_fg = _held_out("fg", fg_groups, seed)[fg].reshape(len(fg), -1)
     seen, unseen = ~new_fg.any(1), new_fg.all(1)
     chosen = (~new_bg & seen, ~new_bg & unseen, new_bg & seen, new_bg & unseen)
     return {name: np.flatnonzero(which) for name, which in zip(SETS, chosen, strict=True)}
@@ -101,7 +97,7 @@ def random_order(count: int, purpose: str, name: str, seed: int) -> np.ndarray:
     return np.argsort(np.random.PCG64(np.random.SeedSequence(key)).random_raw(count), kind="stable")
 
 
-def _held_out(kind: str, groups: Sequence[int], seed: int, share: float) -> np.ndarray:
+def _held_out(kind: str, groups: Sequence[int], seed: int) -> np.ndarray:
     """For each picture, whether its group is held out."""
     distinct = sorted(set(groups))
     if len(distinct) < 2:
@@ -109,7 +105,7 @@ def _held_out(kind: str, groups: Sequence[int], seed: int, share: float) -> np.n
             f"a split needs at least 2 different {kind} pictures (near-duplicates count once), "
             f"but this data set has {len(distinct)}"
         )
-    count = min(max(1, round(share * len(distinct))), len(distinct) - 1)
+    count = min(max(1, round(_HELD_OUT * len(distinct))), len(distinct) - 1)
     shuffled = sorted(distinct, key=lambda g: hashlib.sha256(f"{kind} {seed} {g}".encode()).digest())
     return np.isin(np.asarray(groups), shuffled[:count])
 
