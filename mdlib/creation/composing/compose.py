@@ -1,7 +1,7 @@
 """Puts cut-outs into backgrounds: pixels, soft mask and depth. Batched, on any device.
 
 Light adds up linearly, stored pixel values do not: cut-outs are resized and blended in linear light, with the
-colour multiplied by alpha first (see `sprites`).
+colour multiplied by alpha first (see `sprite`).
 """
 
 from collections.abc import Sequence

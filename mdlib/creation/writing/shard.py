@@ -180,7 +180,7 @@ class Composer:
     def composed(
         self, backdrops: Backdrops, placements: Placements, sprites: Sequence[Sprite] | None = None
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Samples on the backgrounds of `backdrops`; as `samples.composed`; `sprites` may lie elsewhere."""
+        """Samples on the backgrounds of `backdrops`; as `sample.composed`; `sprites` may lie elsewhere."""
         if backdrops.relative:
             placements = relative.standing(placements, backdrops.z, self.outlines)
         return composed(self.recipe, sprites or self.sprites, backdrops, placements)
