@@ -121,9 +121,7 @@ def crop(
     views = torch.from_numpy(views).to(batch["bg"])
     grid = F.affine_grid(views, [len(chosen), 1, *batch["bg"].shape[-2:]], align_corners=False)
     for name, tensor in batch.items():
-        mode = (
-            "nearest" if name == "depth" else "bilinear"
-        )  # no distance where there is nothing, no lost pixel
+        mode = "nearest" if name == "depth" else "bilinear"  # no distance where nothing is, no lost pixel
         window = F.grid_sample(tensor[chosen], grid, mode, padding_mode="border", align_corners=False)
         if name == "depth":
             window = window / views[:, :1, :1, None]

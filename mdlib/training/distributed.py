@@ -2,8 +2,8 @@
 
     python -m torch.distributed.run --nproc_per_node 2 -m mdlib -- train DATA --run RUN
 
-(The -- keeps the launcher from taking --run for an option of its own.) In a notebook, the same with a
-function that makes a Trainer and calls `fit`: accelerate.notebook_launcher(function, num_processes=2).
+(The -- keeps the launcher from taking --run for an option of its own.) In a notebook the same:
+accelerate.notebook_launcher(mdlib.train, (config,), num_processes=2).
 
 Each process takes its share of every batch, and what they find is added up: the known pixels that a loss is
 a mean over, the mean and variance of each BatchNorm, the losses, the gradients. So a step is that of one
@@ -54,9 +54,7 @@ def new_accelerator(config: TrainConfig) -> Accelerator:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but this machine has no GPU that torch can use: take auto or cpu")
-    AcceleratorState._reset_state(
-        reset_partial_state=True
-    )  # else the first run's choice holds for all others
+    AcceleratorState._reset_state(reset_partial_state=True)  # else the first run's choice holds for all
     on_cpu = config.device == "cpu" or not torch.cuda.is_available()
     if on_cpu and config.precision == "fp16":
         raise ValueError("precision fp16 needs a GPU; a CPU can do fp32 and bf16")

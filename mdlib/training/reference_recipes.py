@@ -101,13 +101,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(name: str) -> dict[str, Any]:
-    """The settings of the recipe `name`; raises ValueError for an unknown one."""
+def from_recipe(name: str, **settings: Any) -> TrainConfig:
+    """The config of a recipe; `settings` go before what the recipe says. `data` must be among them.
+
+    Raises ValueError for an unknown recipe.
+    """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}; there are {', '.join(RECIPES)}")
-    return dict(RECIPES[name])
-
-
-def from_recipe(name: str, **settings: Any) -> TrainConfig:
-    """The config of a recipe; `settings` go before what the recipe says. `data` must be among them."""
-    return TrainConfig(**{**recipe(name), **settings})
+    return TrainConfig(**{**RECIPES[name], **settings})

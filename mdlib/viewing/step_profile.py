@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
-from torch import nn
 
 from mdlib.run import new_model, open_feed
 from mdlib.training.config import Stage, TrainConfig
@@ -108,17 +107,29 @@ def profile(config: ProfileConfig) -> Profile:
     )  # fmt: skip
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
 
-    def measure(wait: Callable[[], None], **settings) -> dict[str, list]:
-        return _train(replace(config, **settings), copy.deepcopy(model), make_loaders, StepClock(wait), count)
+    def measure(wait: Callable[[], None], **settings) -> dict[str, list[dict[str, float]]]:
+        """The steps of one run, by kind."""
+        clock = StepClock(wait)
 
-    found = measure(_nothing)
+        def loaders(stage: Stage) -> tuple:
+            train, check = make_loaders(stage)
+            return TimedLoader(train, clock, count), check
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            trainer = Trainer(replace(config, run=Path(folder), **settings), copy.deepcopy(model), loaders)
+            trainer.clock = clock
+            if not trainer.fit().finished:
+                raise KeyboardInterrupt("stopped")
+        return clock.steps
+
+    found = measure(_on_cpu)
     timed = measure(torch.cuda.synchronize) if on_gpu else found
     phases = {phase: _median(timed[REAL], phase) for phase in PHASES}
     phases[READ] = statistics.mean(step[READ] for steps in timed.values() for step in steps)
     phases[OTHER] = statistics.median(2 * step["step"] - sum(step.values()) for step in timed[REAL])
     queue = [{}, {}]
     if on_gpu:
-        runs = [measure(wait, log_every=1)[REAL] for wait in (_nothing, torch.cuda.synchronize)]
+        runs = [measure(wait, log_every=1)[REAL] for wait in (_on_cpu, torch.cuda.synchronize)]
         queue = [{line: _median(steps, line) for line in (*QUEUED, READ)} for steps in runs]
     threads = torch.get_num_threads()
     cpu = f"the CPU ({threads} thread{'s' * (threads > 1)})"
@@ -153,10 +164,6 @@ class StepClock:
             self.steps.setdefault(self._kind, []).append({**self._step, "step": now - self._step_begun})
         self._kind, self._step, self._step_begun = kind, {}, now
 
-    def forget_step(self) -> None:
-        """There was no batch for the step that has begun."""
-        self._kind = None
-
 
 class TimedLoader:
     """A loader each of whose batches begins a step: in turns `count` that it waits for, of kind REAL, and
@@ -183,9 +190,7 @@ class TimedLoader:
             self._clock.next_step(kind if place >= BETWEEN else UNCOUNTED)
             if kind == REAL:
                 with self._clock(WAIT):
-                    batch = next(batches, None)
-            if batch is None:
-                return self._clock.forget_step()
+                    batch = next(batches)
             self._given += 1
             self._cached = self._cached or batch
             yield batch
@@ -237,28 +242,6 @@ def report_profile(config: ProfileConfig) -> list[str | Path]:
     return [found.table(), *write_profile(config.run, found, config.as_json())]
 
 
-def _train(
-    config: ProfileConfig,
-    model: nn.Module,
-    make_loaders: Callable[[Stage], tuple],
-    clock: StepClock,
-    count: int,
-) -> dict[str, list[dict[str, float]]]:
-    """The steps of one run, by kind."""
-
-    def loaders(stage: Stage) -> tuple:
-        train, check = make_loaders(stage)
-        return TimedLoader(train, clock, count), check
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        trainer = Trainer(replace(config, run=Path(folder) / "run"), model, loaders)
-        trainer.clock = clock
-        fitted = trainer.fit()
-    if not fitted.finished:
-        raise KeyboardInterrupt("stopped")
-    return clock.steps
-
-
 def _median(steps: list[dict[str, float]], phase: str) -> float:
     return statistics.median(step.get(phase, 0.0) for step in steps)
 
@@ -277,5 +260,5 @@ def _bars(
     ax.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _nothing() -> None:
+def _on_cpu() -> None:
     """A CPU has done a line's work when the line ends."""
