@@ -87,7 +87,7 @@ class Trainer:
                     self.train_epoch()
                 self.save_checkpoint(last=True)
                 self.mirror.warn()
-                self.processes.from_first(self.records.close)
+                self.processes.from_first(lambda: self.records.close())
             if name := self.stopped():
                 where = f"stopped by {name}, saved at step {self.at.step}"
                 self.processes.say(f"{where}: the same command goes on")
