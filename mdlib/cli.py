@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from mdlib import __version__
 from mdlib.options import parse
@@ -19,70 +19,52 @@ from mdlib.options import parse
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ArithmeticError, RuntimeError)
 WRONG_INPUT, STOPPED = 2, 130
 
-
-class Command(NamedTuple):
-    """What a command does, in a few words, and where it lies in mdlib: "module:Config:function".
-
-    The function takes the config and returns what is printed: a text or path, or a list of them. `function`
-    is "module:function" where it lies elsewhere; where `spread`, it takes the config's fields one by one.
-    """
-
-    about: str
-    config: str
-    function: str = ""
-    spread: bool = False
-
-
-GROUPS: dict[str, dict[str, Command]] = {
+# What each command does, and where in mdlib it lies: "module:Config:function", with the function's module in
+# front of it where that is another one. The function takes the config, or, for SPREAD, its fields one by one,
+# and returns what is printed: a text or a path, or a list of them.
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "data": {
-        "create": Command("make a data set from rooms and cut-outs", "creation.create:CreateConfig:create"),
-        "pack": Command("make a data set of archives of another project", "creation.pack:PackConfig:pack"),
-        "cutout": Command(
-            "cut objects out of photographs, for create --fg", "creation.cut_out:CutoutConfig:cut_out"
+        "create": ("make a data set from rooms and cut-outs", "creation.create:CreateConfig:create"),
+        "pack": ("make a data set of archives of another project", "creation.pack:PackConfig:pack"),
+        "cutout": (
+            "cut objects out of photographs, for create --fg",
+            "creation.cut_out:CutoutConfig:cut_out",
         ),
-        "fetch": Command(
-            "get a file from Google Drive, the web or a bucket",
-            "loading.fetch:FetchConfig:fetch",
-            spread=True,
-        ),
-        "info": Command(
-            "print what a data set holds; check its files",
-            "creation.info:InfoConfig:info",
-            spread=True,
-        ),
-        "sample": Command("write one sample of a data set as pictures", "viewing.scenes:SampleConfig:sample"),
+        "fetch": ("get a file from Google Drive, the web or a bucket", "loading.fetch:FetchConfig:fetch"),
+        "info": ("print what a data set holds; check its files", "creation.info:InfoConfig:info"),
+        "sample": ("write one sample of a data set as pictures", "viewing.scenes:SampleConfig:sample"),
     },
     "train": {
-        "train": Command(
-            "train a network on a data set, or go on with it", "training.config:TrainConfig", "run:train"
-        ),
-        "lr-range": Command(
+        "train": ("train a network on a data set, or go on with it", "training.config:TrainConfig:run.train"),
+        "lr-range": (
             "try learning rates from small to large and suggest one",
-            "training.lr_range:LrRangeConfig",
-            "viewing.curves:suggest_lr",
+            "training.lr_range:LrRangeConfig:viewing.curves.suggest_lr",
         ),
-        "profile": Command(
+        "profile": (
             "measure where the time of a training step goes",
             "viewing.step_profile:ProfileConfig:report_profile",
         ),
     },
     "use": {
-        "evaluate": Command(
+        "evaluate": (
             "measure a trained network beside plain subtraction",
             "viewing.results:EvaluateConfig:evaluate_weights",
         ),
-        "predict": Command(
-            "mask and depth of any two pictures of the same place", "viewing.scenes:PredictConfig:predict"
+        "predict": (
+            "mask and depth of any two pictures of the same place",
+            "viewing.scenes:PredictConfig:predict",
         ),
-        "summary": Command(
+        "summary": (
             "print the layers of a network and what a prediction costs",
             "viewing.network.summary:SummaryConfig:summarise",
         ),
-        "draw": Command(
-            "draw how a network calculates, or where it looks", "viewing.network.diagram:DrawConfig:draw"
+        "draw": (
+            "draw how a network calculates, or where it looks",
+            "viewing.network.diagram:DrawConfig:draw",
         ),
     },
 }
+SPREAD = ("fetch", "info")
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 USAGE = """usage: python -m mdlib COMMAND ...
@@ -120,7 +102,7 @@ def usage() -> str:
     """The list of commands, in groups."""
     lines = []
     for group, commands in GROUPS.items():
-        lines += [f"{group}:", *(f"  {name:10} {command.about}" for name, command in commands.items()), ""]
+        lines += [f"{group}:", *(f"  {name:10} {about}" for name, (about, _) in commands.items()), ""]
     return USAGE.format(commands="\n".join(lines))
 
 
@@ -143,12 +125,12 @@ def run_command(command: Callable[[list[str]], int | None], words: list[str], de
 
 
 def _run(name: str, words: list[str]) -> int:
-    command = COMMANDS[name]
-    module, cls, *function = command.config.split(":")
-    recipes = _lazy("training.reference_recipes:RECIPES") if name in GROUPS["train"] else {}
-    config = parse(_lazy(f"{module}:{cls}"), f"python -m mdlib {name}", words, recipes)
-    call = _lazy(command.function or f"{module}:{function[0]}")
-    found = call(**vars(config)) if command.spread else call(config)
+    module, cls, function = COMMANDS[name][1].split(":")
+    elsewhere, _, function = function.rpartition(".")
+    recipes = _lazy("training.reference_recipes", "RECIPES") if name in GROUPS["train"] else {}
+    config = parse(_lazy(module, cls), f"python -m mdlib {name}", words, recipes)
+    call = _lazy(elsewhere or module, function)
+    found = call(**vars(config)) if name in SPREAD else call(config)
     finished = True
     if name == "train":
         found, finished = found.run, found.finished
@@ -158,8 +140,7 @@ def _run(name: str, words: list[str]) -> int:
     return 0 if finished else STOPPED  # stopped by a signal: what comes next in a script must not run
 
 
-def _lazy(place: str) -> Any:
-    module, name = place.split(":")
+def _lazy(module: str, name: str) -> Any:
     return getattr(import_module(f"mdlib.{module}"), name)
 
 
