@@ -80,6 +80,9 @@ python -m mdlib COMMAND --help tells the options of a command, --help-all those 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 wrong input (a sentence on stderr), 130 stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the console cannot print must end no work
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["--"]:  # which torch.distributed.run wants before options that look like its own
         arguments = arguments[1:]

@@ -1,6 +1,7 @@
 """The command line from data to panel, as a user types it."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -137,3 +138,26 @@ def test_commands_of_the_readme_exist(repository, command_line):
         command, *words = shlex.split(line)
         options = set(re.findall(r"--[a-z-]+", command_line(command, "--help-all").out))
         assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_console_that_cannot_print_a_name(tmp_path, encoding):
+    """The folder and a picture bear names that are in no code page of the console."""
+    folder = tmp_path / "中文 données"
+    (folder / "bg").mkdir(parents=True)
+    for k in range(2):
+        noise = np.random.default_rng(k).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"bg/部屋{k}.png")
+    few = ("--props", "1", "--placements", "1", "--no-flip", "--size", "32", "--workers", "1")
+    told = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+
+    def command(*words: object) -> subprocess.CompletedProcess:
+        line = [sys.executable, "-m", "mdlib", *map(str, words)]
+        return subprocess.run(line, env=os.environ | told, capture_output=True, timeout=120)
+
+    made = command("create", folder / "out", "--bg", folder / "bg", *few)
+    assert made.returncode == 0, made.stderr
+    assert rb"\u4e2d\u6587 donn" in made.stdout.splitlines()[-1]
+    (folder / "bg/部屋0.png").write_bytes(b"not a picture")
+    wrong = command("create", folder / "other", "--bg", folder / "bg", *few)
+    assert wrong.returncode == 2 and rb"\u90e8\u5c4b0.png is not a picture" in wrong.stderr

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,12 @@ class SceneDataset:
         return self._store.columns["sample"][self.rows[i]].decode()
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "SceneDataset":
-        """The samples `indices` of this set, in that order."""
-        return SceneDataset(self._store, self.rows[np.asarray(indices, dtype=np.int64)])
+        """The samples `indices` of this set, in that order, or those where a mask (len,) of bool is true.
+
+        Raises IndexError for a sample that is not there, ValueError for a mask of another length, TypeError
+        for what are no whole numbers.
+        """
+        return SceneDataset(self._store, self.rows[self._numbers(indices)])
 
     def split(self, seed: int = 0) -> dict[str, "SceneDataset"]:
         """Four disjoint sets: `train`, `new_fg`, `new_bg`, `new_both`.
@@ -113,15 +118,17 @@ class SceneDataset:
         return len(self.rows)
 
     def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"sample {i} of a data set of {len(self)} samples")
+        try:
+            i = index(i)
+        except TypeError:
+            raise TypeError(f"{i!r} is no number of one sample; several are chosen by subset(...)") from None
         return self.__getitems__([i])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, torch.Tensor]]:
         """The samples of a whole batch, decoded into one tensor per kind; a DataLoader asks for them so."""
         batch = self.batch(indices)
         columns = {"bg": self.backgrounds[batch["bg_index"]], **batch}
-        return [{name: column[k] for name, column in columns.items()} for k in range(len(indices))]
+        return [{name: column[k] for name, column in columns.items()} for k in range(len(batch["index"]))]
 
     def batch(
         self, indices: Sequence[int], reduce: int = 1, empty: Callable = np.empty, encoded: bool = False
@@ -132,7 +139,7 @@ class SceneDataset:
         `encoded` leaves to `to_device` what a GPU does better: `fg_bg` is a list of tensors of JPEG bytes,
         and of a live data set there are only the numbers of the samples.
         """
-        indices = np.asarray(indices, dtype=np.int64)
+        indices = self._numbers(indices)
         rows = self.rows[indices]
         made = self._store.tensors(rows, reduce, empty, encoded)
         numbers = {"bg_index": self._store.bg[rows], "index": indices}
@@ -141,6 +148,20 @@ class SceneDataset:
     def to_device(self, batch: dict, device: str | torch.device, reduce: int = 1) -> dict[str, torch.Tensor]:
         """A batch that `batch` gave, on `device`, with what was left to do done; `reduce` as it was there."""
         return self._store.to_device(batch, torch.device(device), reduce)
+
+    def _numbers(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """What `subset` takes, as numbers (int64) of samples of this set."""
+        numbers = np.asarray(indices)
+        if numbers.dtype == bool and numbers.shape != (len(self),):
+            raise ValueError(f"a mask of shape {numbers.shape} cannot choose among {len(self)} samples")
+        if numbers.dtype == bool:
+            return np.flatnonzero(numbers)
+        if numbers.ndim != 1 or (len(numbers) and numbers.dtype.kind not in "iu"):
+            raise TypeError(f"samples are chosen by a list of whole numbers or a mask, not by {indices!r}")
+        for i in (numbers.min(), numbers.max()) if len(numbers) else ():
+            if not -len(self) <= i < len(self):
+                raise IndexError(f"sample {i} of a data set of {len(self)} samples")
+        return numbers.astype(np.int64, copy=False)
 
 
 class Mixture:

@@ -64,6 +64,8 @@ def fetch(
     source = source.strip()
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise ValueError(f"sha256 is {sha256!r}; it must be 64 hexadecimal digits")
+    if retries < 0 or (size is not None and size < 0):
+        raise ValueError(f"retries is {retries}, size {size}; neither can be negative")
     drive_id, url, target = find_drive_id(source), urlsplit(source), Path(out)
     if str(out).endswith("/") or target.is_dir():
         name = unquote(url.path.rpartition("/")[2]).rpartition("/")[2]

@@ -157,6 +157,9 @@ def test_the_random_split_can_be_measured(data):
         ({"sets": ["trian"]}, "unknown set 'trian': expected some of train, new_fg"),
         ({"conditions": ["fog"]}, "unknown condition 'fog': expected some of clean, jitter"),
         ({"pairs": 0}, "pairs is 0: expected at least 1"),
+        ({"batch_size": 0}, "batch_size is 0: expected 1 or more"),
+        ({"seed": -1}, "seed is -1: expected 0 or more"),
+        ({"slow_pairs": -2}, "slow_pairs is -2: expected 0 or more"),
     ],
 )
 def test_wrong_arguments_are_named(data, arguments, sentence):

@@ -243,3 +243,28 @@ def test_parts_of_different_sizes_are_an_error(folders, tmp_path, make_dataset):
     make_dataset(tmp_path / "larger", size=(48, 64))
     with pytest.raises(ValueError, match=r"metric of 24 x 32 px, .*larger of 48 x 64 px"):
         Mixture([open_dataset(folders[0]), open_dataset(tmp_path / "larger")])
+
+
+def test_a_mask_selects_and_other_things_are_refused(hand_made):
+    """Of 60 samples; a mask taken for numbers would give samples 0 and 1 over and over."""
+    data = open_dataset(hand_made[0])
+    mask = data.fg == 2  # 3 backgrounds x 5 copies
+    for chosen in (mask, mask.tolist(), torch.from_numpy(mask)):
+        part = data.subset(chosen)
+        assert len(part) == 15 and set(part.fg) == {2}
+        assert part.sample_name(14) == "s000054"
+    assert len(data.subset(np.zeros(60, bool))) == len(data.subset([])) == 0
+    assert data.batch(mask)["index"].tolist() == np.flatnonzero(mask).tolist()
+    assert data.subset(range(58, 60)).sample_name(1) == "s000059"
+    with pytest.raises(ValueError, match=r"a mask of shape \(59,\) cannot choose among 60 samples"):
+        data.subset(mask[1:])
+    for wrong in ([1.5], ["a"], slice(3), [[0, 1]]):
+        with pytest.raises(TypeError, match="chosen by a list of whole numbers or a mask"):
+            data.subset(wrong)
+    with pytest.raises(IndexError, match="sample 60 of a data set of 60 samples"):
+        data.subset([0, 60])
+    for wrong in (1.5, [1, 2], slice(3), np.array([1, 2]), None, "3"):
+        with pytest.raises(TypeError, match=r"no number of one sample; several are chosen by subset"):
+            data[wrong]
+    for one in (np.int64(7), np.uint8(7), torch.tensor(7), -53):
+        np.testing.assert_array_equal(data[one]["mask"], data[7]["mask"])
