@@ -60,13 +60,14 @@ def evaluate(
     dataset.split(split_seed), which must be the seed of the training; seed is that of pairs and disturbances.
     device: by default the model's own. size: (H, W), resizes pictures and truth. slow_pairs: pairs that
     boundary F and Conn are taken on. rivals: also measure the baselines. progress: show a bar. The model's
-    mode is left as it was. Raises ValueError for unknown names, impossible numbers, a set without samples, or a model that
-    answers with nan.
+    mode is left as it was. Raises ValueError for unknown names, impossible numbers, a set without samples, or
+    a model that answers with nan.
     """
     started = time.perf_counter()
     if pairs is not None and pairs < 1:
         raise ValueError(f"pairs is {pairs}: expected at least 1, or None for those of published tables")
-    for name, value, least in [("batch_size", batch_size, 1), ("seed", seed, 0), ("slow_pairs", slow_pairs, 0)]:
+    least_of = ("batch_size", batch_size, 1), ("seed", seed, 0), ("slow_pairs", slow_pairs, 0)
+    for name, value, least in least_of:
         if value < least:
             raise ValueError(f"{name} is {value}: expected {least} or more")
     splits = dataset.split(split_seed) if splits is None else splits

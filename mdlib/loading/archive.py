@@ -1,33 +1,30 @@
 """Members of ZIP archives, read in place.
 
 An `Archive` is one or several ZIP files seen as one list of members. Opening parses the directories into
-arrays; reading is one `os.pread` at a known offset, so any number of threads and processes may read at once.
+arrays; reading is one call at a known offset, so any number of threads and processes may read at once.
 """
 
-import os
 import struct
-import threading
 import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, repeat
 from operator import getitem
 from pathlib import Path
 
 import numpy as np
 
+from mdlib.loading.open_files import OpenFiles, read_exactly
 from mdlib.loading.zip_directory import (
     DEFLATED,
     ENCRYPTED_FLAG,
     LOCAL_HEADER,
     MAX_MEMBER_BYTES,
     STORED,
-    ZipIndex,
-    joined,
-    read_exactly,
     read_index,
 )
-from mdlib.loading.zip_names import NameTable
+from mdlib.loading.zip_names import NameTable, ZipIndex, joined
 
 _SIGNATURE = 0x04034B50
 _HEAD = np.dtype(
@@ -40,7 +37,6 @@ _HEAD = np.dtype(
 )
 _GAP = 64  # bytes between two members (a data descriptor, say) that are rather read than skipped
 _LENGTHS = struct.Struct("<HH")  # of the name and of the extra field
-_CHANGED = "{path} was changed since it was opened; open it again"
 _USUAL_EXTRA = 32  # bytes that the local header may be longer than expected without a second read
 
 
@@ -60,29 +56,22 @@ class Archive:
         opened = [read_index(path) for path in self.paths]
         self._comments = [comment for _, comment in opened]
         self._starts = [0, *accumulate(len(index.offset) for index, _ in opened)]
-        self._stamps = [_stamp(os.stat(path)) for path in self.paths]
         self._index = joined([index for index, _ in opened])
         # What each process has for itself:
-        self._descriptors: list[int | None] = [None] * len(self.paths)
+        self._files = OpenFiles(self.paths)
         self._tables: list[NameTable | None] = [None] * len(self.paths)
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __getstate__(self) -> dict:
-        return {"paths": self.paths, "stamps": self._stamps}
+        return {"paths": self.paths, "stamps": self._files.stamps}
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(state["paths"])
-        for path, stamp, then in zip(self.paths, self._stamps, state["stamps"], strict=True):
+        for path, stamp, then in zip(self.paths, self._files.stamps, state["stamps"], strict=True):
             if stamp != then:
-                raise ValueError(_CHANGED.format(path=path))
-
-    def __del__(self, close=os.close):  # bound here: at the end of the program modules are gone already
-        for fd in getattr(self, "_descriptors", ()):
-            if fd is not None:
-                close(fd)
+                raise ValueError(f"{path} was changed since it was opened; open it again")
 
     def comment(self, part: int = 0) -> bytes:
         """The comment of the archive file number `part`."""
@@ -140,8 +129,7 @@ class Archive:
             self._refuse_unreadable(i)
         name = index.name_bytes(i)
         fixed = LOCAL_HEADER + len(name)
-        fd = self._descriptor(part)
-        block = os.pread(fd, fixed + _USUAL_EXTRA + size, index.offset.item(i))
+        block = self._files.read(part, fixed + _USUAL_EXTRA + size, index.offset.item(i))
         if (
             len(block) < fixed
             or block[:4] != b"PK\3\4"
@@ -156,7 +144,8 @@ class Archive:
         start = fixed + extra
         data = block[start : start + size]
         if len(data) < size:
-            data = read_exactly(fd, size, index.offset.item(i) + start, self.paths[part])
+            read = partial(self._files.read, part)
+            data = read_exactly(read, size, index.offset.item(i) + start, self.paths[part])
         if method == DEFLATED:
             data = self._inflate(data, i)
         if (verify or extra) and zlib.crc32(data) != index.crc.item(i):
@@ -175,10 +164,7 @@ class Archive:
         if not len(numbers):
             return []
         parts = np.searchsorted(self._starts[1:], numbers, side="right")
-        descriptors = np.zeros(len(self.paths), np.int64)
-        for part in set(parts.tolist()):
-            descriptors[part] = self._descriptor(part)
-        data, right = _read_plain(self._index, numbers, descriptors[parts])
+        data, right = _read_plain(self._index, numbers, self._files, parts)
         for k in np.flatnonzero(~right).tolist():
             data[k] = self.read(int(numbers[k]))
         return data
@@ -195,20 +181,6 @@ class Archive:
 
     def _part(self, i: int) -> int:
         return bisect_right(self._starts, i) - 1 if len(self.paths) > 1 else 0
-
-    def _descriptor(self, part: int) -> int:
-        fd = self._descriptors[part]
-        return self._open(part) if fd is None else fd
-
-    def _open(self, part: int) -> int:
-        with self._lock:
-            if self._descriptors[part] is None:
-                fd = os.open(self.paths[part], os.O_RDONLY)
-                if _stamp(os.fstat(fd)) != self._stamps[part]:
-                    os.close(fd)
-                    raise ValueError(_CHANGED.format(path=self.paths[part]))
-                self._descriptors[part] = fd
-            return self._descriptors[part]
 
     def _refuse_unreadable(self, i: int) -> None:
         index = self._index
@@ -240,14 +212,10 @@ class Archive:
         return raw
 
 
-def _stamp(status: os.stat_result) -> list[int]:
-    return [status.st_size, status.st_mtime_ns]
-
-
 def _read_plain(
-    index: ZipIndex, numbers: np.ndarray, descriptors: np.ndarray
+    index: ZipIndex, numbers: np.ndarray, files: OpenFiles, parts: np.ndarray
 ) -> tuple[list[bytes], np.ndarray]:
-    """The bytes of the members `numbers` (int64), the k-th from the open file `descriptors[k]`.
+    """The bytes of the members `numbers` (int64), the k-th from file number `parts[k]`.
 
     What can be checked for all of them together is, and members that lie next to each other are read by one
     call. Also returns for which of them these are right (bool): what is stored, not encrypted, of an allowed
@@ -263,11 +231,11 @@ def _read_plain(
     right &= index.flags[numbers] & ENCRYPTED_FLAG == 0
 
     gap = offset[1:] - end[:-1]
-    follows = (descriptors[1:] == descriptors[:-1]) & (gap >= 0) & (gap <= _GAP) & right[1:] & right[:-1]
+    follows = (parts[1:] == parts[:-1]) & (gap >= 0) & (gap <= _GAP) & right[1:] & right[:-1]
     first = np.flatnonzero(np.concatenate([[True], ~follows]))  # of the members that are read together
     last = np.concatenate([first[1:], [len(numbers)]]) - 1
     length = np.where(right[first], end[last] - offset[first], 0)
-    blocks = list(map(os.pread, descriptors[first].tolist(), length.tolist(), offset[first].tolist()))
+    blocks = list(map(files.read, parts[first].tolist(), length.tolist(), offset[first].tolist()))
     if follows.any():
         run = np.repeat(np.arange(len(first)), last - first + 1)
         blocks, start = [blocks[k] for k in run.tolist()], offset[first][run]

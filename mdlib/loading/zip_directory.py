@@ -6,68 +6,27 @@ a gap. Format: PKWARE, .ZIP File Format Specification (APPNOTE) 6.3.10, sections
 """
 
 import os
+import re
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from mdlib.loading.open_files import OpenFile, read_exactly
+from mdlib.loading.zip_names import BACKSLASH, SATURATED, ZipIndex, unaligned
+
 _PIECE_BYTES = 2 << 20
 _RECORD = 46  # fixed part of a directory record
 _RECORD_SIGNATURE = 0x02014B50
-_SATURATED = 0xFFFFFFFF  # "the true value stands in the ZIP64 field"
-UTF8_FLAG = 0x800
 ENCRYPTED_FLAG = 0x1
 STORED, DEFLATED = 0, 8  # the methods that are read
 LOCAL_HEADER = 30  # bytes before a member's name
+_OTHER_ARCHIVES = {
+    b"\x1f\x8b": "compressed by gzip (a .tar.gz archive?)", b"BZh": "compressed by bzip2",
+    b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"\xfd7zXZ": "compressed by xz",
+}  # fmt: skip
 MAX_MEMBER_BYTES = 64 << 20  # a picture is far smaller; what claims more is a mistake or a bomb
-
-
-class ZipIndex(NamedTuple):
-    """One entry per member, in the order of the directory; folders are left out."""
-
-    offset: np.ndarray  # int64, of the local header, in the file
-    size: np.ndarray  # uint32, bytes as stored; 2^32 - 1 = that many or more
-    raw_size: np.ndarray  # uint32, bytes after decompression; 2^32 - 1 = that many or more
-    crc: np.ndarray  # uint32, CRC-32 of the decompressed bytes
-    method: np.ndarray  # uint16, 0 stored, 8 deflated
-    flags: np.ndarray  # uint16, general purpose bits
-    name_end: np.ndarray  # uint32, where each name ends in `names`
-    names: np.ndarray  # uint8, all names one after the other
-
-    def name_bytes(self, i: int) -> bytes:
-        start = self.name_end.item(i - 1) if i else 0
-        return self.names[start : self.name_end.item(i)].tobytes()
-
-    def name(self, i: int) -> str:
-        return self.name_bytes(i).decode("utf-8" if self.flags[i] & UTF8_FLAG else "cp437", "replace")
-
-    def all_names(self) -> list[str]:
-        text, ends = self.names.tobytes(), self.name_end.tolist()
-        if text.isascii():  # the same in both code pages
-            text = text.decode()
-            return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        return [self.name(i) for i in range(len(ends))]
-
-    def between(self, first: int, last: int) -> "ZipIndex":
-        """The members first..last-1 as an index of their own."""
-        begin = self.name_end.item(first - 1) if first else 0
-        part = ZipIndex(*(column[first:last] for column in self[:-1]), self.names)
-        end = part.name_end.item(-1) if last > first else begin
-        return part._replace(name_end=part.name_end - np.uint32(begin), names=self.names[begin:end])
-
-
-def joined(indexes: Sequence[ZipIndex]) -> ZipIndex:
-    """Several indexes as one, in their order."""
-    if len(indexes) == 1:
-        return indexes[0]
-    before = np.cumsum([0, *(len(index.names) for index in indexes[:-1])])
-    if before[-1] + len(indexes[-1].names) > _SATURATED:
-        raise ValueError("these archives have over 4 GiB of names together; open fewer of them as one")
-    ends = [index.name_end + np.uint32(start) for index, start in zip(indexes, before, strict=True)]
-    columns = [np.concatenate(column) for column in zip(*indexes, strict=True)]
-    return ZipIndex(*columns)._replace(name_end=np.concatenate(ends))
 
 
 class _Directory(NamedTuple):
@@ -88,46 +47,26 @@ def read_index(path: str | Path) -> tuple[ZipIndex, bytes]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such archive")
-    with open(path, "rb", buffering=0) as stream:
-        directory = _find_directory(stream.fileno(), path)
-        index = _parse(stream.fileno(), directory, path)
+    file = OpenFile(path)
+    directory = _find_directory(file, path)
+    index = _parse(file, directory, path)
     _check_overlap(index, path)
     return index, directory.comment
 
 
-def read_exactly(fd: int, size: int, offset: int, path: str | Path) -> bytes:
-    """`size` bytes from `offset`; ValueError naming `path` where the file ends before.
-
-    The descriptor's own offset stays, so threads and processes that share it never disturb one another.
-    """
-    data = os.pread(fd, size, offset)
-    while len(data) < size:  # Linux gives at most 2 GiB a call, network drives less
-        more = os.pread(fd, size - len(data), offset + len(data))
-        if not more:
-            raise ValueError(
-                f"{path} ends at byte {offset + len(data)}, before byte {offset + size} where it should: "
-                f"it is truncated or was changed while in use. Fetch or create it again."
-            )
-        data += more
-    return data
-
-
-def _find_directory(fd: int, path: Path) -> _Directory:
-    file_size = os.fstat(fd).st_size
+def _find_directory(file: OpenFile, path: Path) -> _Directory:
+    file_size = os.fstat(file.descriptor).st_size
     tail_start = max(0, file_size - 65535 - 22 - 20 - 56)
-    tail = read_exactly(fd, file_size - tail_start, tail_start, path)
-    at = tail.rfind(b"PK\5\6")
-    while at >= 0 and not _ends_file(tail, at):  # the signature may also occur in the archive's comment
-        at = tail.rfind(b"PK\5\6", 0, at)
+    tail = read_exactly(file.read, file_size - tail_start, tail_start, path)
+    found = [match.start() for match in re.finditer(b"PK\5\6", tail)]  # it may also occur in the comment
+    ends = [at for at in found if _end_of(tail, at) == len(tail)]
+    at = (ends or [at for at in found if _has_bytes_behind(tail, at, tail_start)] or [-1])[-1]
     if at < 0:
-        raise ValueError(
-            f"{path} is not a whole ZIP archive: it does not end with a directory "
-            f"({file_size} bytes; an interrupted download or copy looks like this). Fetch or create it again."
-        )
+        _refuse_strange(read_exactly(file.read, min(file_size, 512), 0, path), file_size, path)
     disk, start_disk, _, count, size, start, _ = struct.unpack_from("<HHHHIIH", tail, at + 4)
-    comment, end = tail[at + 22 :], tail_start + at
+    comment, end = tail[at + 22 : _end_of(tail, at)], tail_start + at
     if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
-        end, disk, start_disk, count, size, start = _zip64_end(fd, tail[at - 20 : at], end - 20, path)
+        end, disk, start_disk, count, size, start = _zip64_end(file, tail[at - 20 : at], end - 20, path)
     if disk or start_disk:
         raise ValueError(f"{path} is one part of a split archive; join the parts first (zip -s 0)")
     shift = end - size - start
@@ -139,22 +78,46 @@ def _find_directory(fd: int, path: Path) -> _Directory:
     return _Directory(start + shift, size, count, shift, comment)
 
 
-def _ends_file(tail: bytes, at: int) -> bool:
-    return at + 22 <= len(tail) and at + 22 + struct.unpack_from("<H", tail, at + 20)[0] == len(tail)
+def _end_of(tail: bytes, at: int) -> int:
+    """Where the end record at `at` and its comment end; 0 where it is cut off."""
+    return at + 22 + struct.unpack_from("<H", tail, at + 20)[0] if at + 22 <= len(tail) else 0
 
 
-def _zip64_end(fd: int, locator: bytes, locator_at: int, path: Path) -> tuple[int, int, int, int, int, int]:
+def _has_bytes_behind(tail: bytes, at: int, tail_start: int) -> bool:
+    """Whether an archive of the whole file ends at `at`, with something that is none of it behind.
+
+    Its directory lies right before, counted from the start of the file: that of an archive inside of another
+    one, whose own directory is lost, does not.
+    """
+    size, start = struct.unpack_from("<II", tail, at + 12) if _end_of(tail, at) else (0, 0)
+    return 0 < _end_of(tail, at) < len(tail) and size + start == tail_start + at
+
+
+def _refuse_strange(head: bytes, file_size: int, path: Path) -> None:
+    kinds = (kind for signature, kind in _OTHER_ARCHIVES.items() if head.startswith(signature))
+    kind = "a tar archive" if head[257:262] == b"ustar" else next(kinds, None)
+    if kind:
+        raise ValueError(f"{path} is {kind}, not a ZIP archive: extract it, and give the folder")
+    raise ValueError(
+        f"{path} is not a whole ZIP archive: it does not end with a directory "
+        f"({file_size} bytes; an interrupted download or copy looks like this). Fetch or create it again."
+    )
+
+
+def _zip64_end(
+    file: OpenFile, locator: bytes, locator_at: int, path: Path
+) -> tuple[int, int, int, int, int, int]:
     _, _, at, disks = struct.unpack("<IIQI", locator)
     for where in (at, locator_at - 56):  # the second where something was put in front of the archive
         if 0 <= where <= locator_at - 56:
-            record = read_exactly(fd, 56, where, path)
+            record = read_exactly(file.read, 56, where, path)
             if record[:4] == b"PK\6\6":
                 disk, start_disk, _, count, size, start = struct.unpack_from("<IIQQQQ", record, 16)
                 return where, max(disk, disks - 1), start_disk, count, size, start
     raise ValueError(f"{path}: damaged archive: its ZIP64 end record is missing. Fetch or create it again.")
 
 
-def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
+def _parse(file: OpenFile, directory: _Directory, path: Path) -> ZipIndex:
     kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint16, np.uint32)
     columns = [np.empty(directory.count, kind) for kind in kinds]
     # A record is at least as long as its name: no name is copied when the next one comes.
@@ -162,7 +125,7 @@ def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
     parsed, rest, records, kept, named = 0, b"", 0, 0, 0
     while parsed < directory.size:
         wanted = min(_PIECE_BYTES, directory.size - parsed - len(rest))
-        piece = rest + read_exactly(fd, wanted, directory.start + parsed + len(rest), path)
+        piece = rest + read_exactly(file.read, wanted, directory.start + parsed + len(rest), path)
         starts, used = _records(piece)
         records += len(starts)
         if (not used and wanted == 0) or records > directory.count:
@@ -183,13 +146,6 @@ def _parse(fd: int, directory: _Directory, path: Path) -> ZipIndex:
         columns = [column[:kept].copy() for column in columns]
     names.resize(named, refcheck=False)
     return ZipIndex(*columns, names)
-
-
-def unaligned(piece: bytes | np.ndarray, kind: str) -> np.ndarray:
-    """Every unaligned little-endian number of `piece`: element i starts at byte i."""
-    dtype = np.dtype(kind)
-    count = max(0, len(piece) - dtype.itemsize + 1)
-    return np.ndarray(count, dtype, buffer=piece, strides=(1,)) if count else np.empty(0, dtype)
 
 
 def _records(piece: bytes) -> tuple[np.ndarray, int]:
@@ -224,10 +180,11 @@ def _fields(
     u2, u4 = unaligned(piece, "<u2"), unaligned(piece, "<u4")
     length = u2[at + 28].astype(np.int64)
     text = np.frombuffer(piece, np.uint8)
-    is_file = (length == 0) | (text[np.minimum(at + _RECORD + length, len(piece)) - 1] != ord("/"))
+    last = text[np.minimum(at + _RECORD + length, len(piece)) - 1]
+    is_file = (length == 0) | ((last != ord("/")) & ((last != BACKSLASH) | (u4[at + 24] > 0)))
     at, length = at[is_file], length[is_file]
     raw_size, size, offset = (u4[at + k].astype(np.int64) for k in (24, 20, 42))
-    big = (raw_size == _SATURATED) | (size == _SATURATED) | (offset == _SATURATED)
+    big = (raw_size == SATURATED) | (size == SATURATED) | (offset == SATURATED)
     for i in np.flatnonzero(big):
         extra = piece[at[i] + _RECORD + length[i] :][: u2[at[i] + 30]]
         raw_size[i], size[i], offset[i] = _zip64(extra, [raw_size[i], size[i], offset[i]], path)
@@ -239,10 +196,10 @@ def _fields(
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         _refuse_bounds(path, names[end[first] - length[first] : end[first]].tobytes())
-    if names_so_far + len(names) > _SATURATED:
+    if names_so_far + len(names) > SATURATED:
         raise ValueError(f"{path}: its directory is over 4 GiB; split the archive into smaller ones")
     _check_names(names, end, path)
-    sizes = (np.minimum(size, _SATURATED), np.minimum(raw_size, _SATURATED))
+    sizes = (np.minimum(size, SATURATED), np.minimum(raw_size, SATURATED))
     return [offset, *sizes, u4[at + 16], u2[at + 10], u2[at + 8], names_so_far + end], names
 
 
@@ -253,8 +210,8 @@ def _zip64(extra: bytes, values: list[int], path: Path) -> list[int]:
         kind, size = struct.unpack_from("<HH", extra, at)
         if kind == 1 and at + 4 + size <= len(extra):
             numbers = list(struct.unpack_from(f"<{size // 8}Q", extra, at + 4))
-            if len(numbers) >= sum(value == _SATURATED for value in values):
-                values = [numbers.pop(0) if value == _SATURATED else value for value in values]
+            if len(numbers) >= sum(value == SATURATED for value in values):
+                values = [numbers.pop(0) if value == SATURATED else value for value in values]
                 if max(values) < 1 << 62:
                     return values
         at += 4 + size

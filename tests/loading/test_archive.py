@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import unicodedata
 import zipfile
 import zlib
 
@@ -404,3 +405,75 @@ def test_an_archive_left_open_at_the_end_of_a_program_is_silent(shard):
     code = f"from mdlib.loading.archive import Archive; kept = Archive({str(shard)!r}); kept.read(0)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_backslashes_in_names_are_separators(tmp_path):
+    """As unzip reads them; in GBK, 誠 is the bytes D5 5C, so that byte stays where a name is no UTF-8."""
+    path = write_zip(
+        tmp_path / "a.zip", {"fg_bg/b1/1.jpg": b"one", "fg_bg/é.jpg": b"two", "xx.jpg": b"three"}
+    )
+    data = path.read_bytes().replace(b"fg_bg/b1/1.jpg", rb"fg_bg\b1\1.jpg").replace(b"xx.jpg", b"\xd5\\.jpg")
+    path.write_bytes(data.replace("fg_bg/é.jpg".encode(), "fg_bg\\é.jpg".encode()))
+    ours = Archive(path)
+    assert ours.names() == ["fg_bg/b1/1.jpg", "fg_bg/é.jpg", "\u2552\\.jpg"]
+    assert [ours.name(i) for i in range(3)] == ours.names()
+    for name in ("fg_bg/b1/1.jpg", r"fg_bg\b1\1.jpg"):
+        assert ours.read(ours.find(name), verify=True) == b"one"
+    assert ours.read_many(ours.find_many(np.array([b"fg_bg/b1/1.jpg"]))) == [b"one"]
+    assert ours.read(ours.find("fg_bg/é.jpg")) == b"two" and ours.read(ours.find("\u2552\\.jpg")) == b"three"
+
+
+def test_folders_with_backslashes_are_skipped(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"x/": b"", "x/1.jpg": b"one"})
+    path.write_bytes(path.read_bytes().replace(b"x/", b"x\\"))
+    assert Archive(path).names() == ["x/1.jpg"]
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\0" * 512, b"PK\5\6", b"x" * 60_000])
+@pytest.mark.parametrize("comment", [b"", b"remark"])
+def test_bytes_behind_the_archive(tmp_path, behind, comment):
+    path = write_zip(tmp_path / "a.zip", {"a": b"alpha", "b": b"bravo"}, comment=comment)
+    path.write_bytes(path.read_bytes() + behind)
+    ours = Archive(path)
+    assert ours.read_many([0, 1]) == [b"alpha", b"bravo"] and ours.comment() == comment
+
+
+def test_an_archive_inside_of_one_that_is_cut_off_is_not_taken_for_it(tmp_path):
+    inner = write_zip(tmp_path / "inner.zip", {"a": b"alpha"}).read_bytes()
+    outer = write_zip(tmp_path / "outer.zip", {"x/inner.zip": inner, "more": bytes(1000)}).read_bytes()
+    for length in range(len(inner), len(outer) - 22, 7):
+        (tmp_path / "cut.zip").write_bytes(outer[:length])
+        with pytest.raises(ValueError, match=r"not a whole ZIP archive|damaged"):
+            Archive(tmp_path / "cut.zip")
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("flagged", [True, False])
+def test_accents_may_be_composed_or_not(tmp_path, stored, flagged):
+    """The Mac's own archiver writes them decomposed, as UTF-8 without the flag that says so."""
+    name = unicodedata.normalize(stored, "fg_bg/caf\u00e9_\u304c.jpg")
+    path = write_zip(tmp_path / "a.zip", {name: b"x", "b.jpg": b"y"})
+    if not flagged:
+        path.write_bytes(path.read_bytes().replace(struct.pack("<HH", 20, 0x800), struct.pack("<HH", 20, 0)))
+    ours = Archive(path)
+    assert ours.names() == [name, "b.jpg"]
+    for form in ("NFC", "NFD"):
+        asked = unicodedata.normalize(form, name)
+        assert ours.find(asked) == 0 == ours.find_many(np.array([asked.encode()]))[0]
+    with pytest.raises(KeyError, match="no member 'caf\u00e9.jpg'"):
+        ours.find("caf\u00e9.jpg")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x1f\x8b\x08", "compressed by gzip"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (bytes(257) + b"ustar", "a tar archive"),
+    ],
+)
+def test_other_kinds_of_archives_are_named(tmp_path, head, kind):
+    (tmp_path / "a.zip").write_bytes(head + bytes(3000))
+    with pytest.raises(ValueError, match=f"{kind}.*extract it, and give the folder"):
+        Archive(tmp_path / "a.zip")
