@@ -1,6 +1,7 @@
 """Files below a folder, read like the members of an archive."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,17 +48,23 @@ class FolderArchive:
     def find_many(self, names: Sequence[str] | np.ndarray) -> np.ndarray:
         """Numbers (int64) of the files called `names` (strings, or a bytes array of kind S).
 
-        Raises KeyError naming the first one that is missing.
+        An accent may be composed or not. Raises KeyError naming the first one that is missing.
         """
         if not isinstance(names, np.ndarray):
             names = np.array([os.fsencode(name) for name in names], dtype="S")
-        place = np.searchsorted(self._names, names)
-        found = np.minimum(place, max(0, len(self) - 1))
-        missing = np.ones(len(names), bool) if not len(self) else self._names[found] != names
-        if missing.any():
-            name = os.fsdecode(names[int(np.flatnonzero(missing)[0])])
-            raise KeyError(f"no file {name!r} in {self.paths[0]}")
-        return found.astype(np.int64)
+        found = self._find(names)
+        for i in np.flatnonzero(found < 0).tolist():
+            name = os.fsdecode(names[i])
+            forms = [os.fsencode(unicodedata.normalize(form, name)) for form in ("NFC", "NFD")]
+            found[i] = self._find(np.array(forms, dtype="S")).max()
+            if found[i] < 0:
+                raise KeyError(f"no file {name!r} in {self.paths[0]}")
+        return found
+
+    def _find(self, names: np.ndarray) -> np.ndarray:
+        place = np.minimum(np.searchsorted(self._names, names), max(0, len(self) - 1))
+        there = self._names[place] == names if len(self) else np.zeros(len(names), bool)
+        return np.where(there, place, -1)
 
     def read(self, i: int, verify: bool = False) -> bytes:
         """The bytes of file `i`; a folder has no checksums to `verify`.

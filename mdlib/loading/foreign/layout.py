@@ -14,7 +14,7 @@ import numpy as np
 
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
-from mdlib.loading.foreign import find
+from mdlib.loading.foreign import find, table
 from mdlib.loading.foreign.folder import FolderArchive
 from mdlib.loading.store import Store
 
@@ -36,7 +36,7 @@ class Layout:
     """
 
     labels: str = ""
-    """Name of a tab-separated table, one row a sample, that names its fg_bg, mask, depth and bg."""
+    """Name of a table with tabs or commas, one row a sample, that names its fg_bg, mask, depth and bg."""
     columns: tuple[str, ...] = ()
     """What the columns of the table are: fg_bg, mask, depth, bg or "-"; by its header where this is empty."""
     fg_bg: str = "fg_bg"
@@ -90,7 +90,7 @@ def open_source(path: str | Path) -> find.Members:
     path = Path(path)
     if not path.is_dir():
         return Archive(path)
-    archives = sorted(file for file in path.glob("*.zip") if not file.name.startswith("."))
+    archives = sorted(p for p in path.iterdir() if p.suffix.lower() == ".zip" and not p.name.startswith("."))
     return Archive(archives) if archives else FolderArchive(path)
 
 
@@ -107,7 +107,7 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     archive = open_source(path)
     folders = {kind: getattr(layout, kind) for kind in find.KINDS}
     if layout.labels:
-        found = find.by_table(archive, layout.labels, layout.columns, folders, path)
+        found = table.by_table(archive, layout.labels, layout.columns, folders, path)
     else:
         found = find.by_folders(archive, folders, layout.samples_per_background, path)
     cutouts, fg = _cutouts(found.samples, found.numbers, layout)
@@ -189,11 +189,16 @@ def _picture(path: Path, archive: find.Members, member: int) -> np.ndarray:
 
 
 def _check_pairs(store: Store) -> None:
-    """Outside its mask, a sample looks like its background; wrong numbers would pair strangers in silence."""
+    """A sample looks like its background outside its mask, and inside another than there.
+
+    Wrong numbers would pair strangers in silence.
+    """
+    strange = []
     order = np.argsort(store.bg, kind="stable")
     chosen = np.unique(np.linspace(0, len(store.bg_members) - 1, _CHECKED_BACKGROUNDS).astype(int))
     first, last = (np.searchsorted(store.bg[order], chosen, side) for side in ("left", "right"))
-    for row in np.unique(order[np.concatenate([first, last - 1])]).tolist():
+    rows = np.unique(order[np.concatenate([first, last - 1])]).tolist()
+    for row in rows:
         sample = {kind: pictures[0].numpy() for kind, pictures in store.tensors(np.array([row])).items()}
         fg_bg, outside = sample["fg_bg"].transpose(1, 2, 0), sample["mask"][0] == 0
         number = int(store.bg[row])
@@ -212,3 +217,13 @@ def _check_pairs(store: Store) -> None:
                 f"differ by {difference:.0f} of 255 levels. Compare the layout with the archive: which "
                 f"background a sample has, and that masks are white where the object is"
             )
+        change = np.abs(fg_bg.astype(np.int16) - bg).mean(2)
+        marked = sample["mask"][0] > 127
+        if not outside.any() or not marked.any() or change[marked].mean() <= change[outside].mean():
+            strange.append(what)
+    if 2 * len(strange) > len(rows):
+        raise ValueError(
+            f"{store.path}: the masks of {len(strange)} of the {len(rows)} samples looked at, such as "
+            f"{strange[0]}, do not mark what differs from the background (all black, all white, or another "
+            f"sample's). Compare the layout with the archive: which mask a sample has"
+        )

@@ -3,6 +3,7 @@
 import io
 import pickle
 import re
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -522,3 +523,149 @@ def test_pictures_twice_and_names_without_order(tmp_path):
 def test_layouts_that_make_no_sense(options, expected):
     with pytest.raises(ValueError, match=expected):
         Layout(**options)
+
+
+# ---- names and tables of other systems ------------------------------------------------------------------
+
+
+def renamed(members, rename):
+    return {rename(name): data for name, data in members.items()}
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_composed_in_one_folder_and_not_in_the_other(tmp_path, by_folder, forms):
+    """Masks made on a Mac, pictures on Windows: the same names in other bytes."""
+    picture, other = forms
+
+    def accented(name):
+        kind, _, rest = name.partition("/")
+        form = picture if kind == "fg_bg" else other
+        rest = rest.replace("bg_0", "caf\u00e9_0")
+        return unicodedata.normalize(form, f"donn\u00e9es/{kind}/{rest}")
+
+    path = zipped(tmp_path / "all.zip", renamed(tree(), accented))
+    zipfile.ZipFile(path).extractall(tmp_path / "out")
+    data, extracted = open_dataset(path, Layout()), open_dataset(tmp_path / "out", Layout())
+    assert_same_samples(data, open_dataset(by_folder, Layout()))
+    assert_same_samples(extracted, data)
+    assert extracted.dataset_id == data.dataset_id
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_in_a_table(tmp_path, form):
+    members = renamed(table_members(), lambda name: unicodedata.normalize(form, f"\u00e9t\u00e9/{name}"))
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    members["labels.txt"] = unicodedata.normalize(other, table({}, top="\u00e9t\u00e9/").decode()).encode()
+    path = zipped(tmp_path / "all.zip", members)
+    zipfile.ZipFile(path).extractall(tmp_path / "out")
+    for source in (path, tmp_path / "out"):
+        np.testing.assert_array_equal(open_dataset(source, TABLE)[17]["mask"][0], scene(0)[2])
+    members["labels.txt"] = members["labels.txt"].replace(b"masks/4.png", b"masks/44.png")
+    assert "row 14: there is no '\u00e9t\u00e9/masks/44.png'" in complaint(
+        zipped(tmp_path / "wrong.zip", members), TABLE
+    )
+
+
+def test_backslashes_of_windows(tmp_path, by_folder):
+    """In the names of an archive, and in a table."""
+    path = zipped(tmp_path / "all.zip", tree())
+    data = path.read_bytes()
+    for name in tree():
+        data = data.replace(name.encode(), name.replace("/", "\\").encode())
+    path.write_bytes(data)
+    assert_same_samples(open_dataset(path, Layout()), open_dataset(by_folder, Layout()))
+    members = table_members() | {"labels.txt": table({}).replace(b"/", b"\\")}
+    assert len(open_dataset(zipped(tmp_path / "table.zip", members), TABLE)) == 18
+
+
+def test_an_archive_in_an_archive_is_named(tmp_path):
+    four_zips(tmp_path / "in", tree())
+    inner = {f"data/{path.name}": path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    path = zipped(tmp_path / "all.zip", inner)
+    advice = f".zip' is an archive itself: extract {path} first, and give the folder of 'data/"
+    assert advice in complaint(path, Layout()) and advice in complaint(path, TABLE)
+    zipfile.ZipFile(path).extractall(tmp_path / "out")
+    assert len(open_dataset(tmp_path / "out/data", Layout())) == 18
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize(
+    "saved_as",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+        lambda text: text.replace("\t", ",").encode(),
+        lambda text: text.replace("\t", "; ").encode("utf-8-sig"),
+        lambda text: re.sub("([^\t\n]+)", r'"\1"', text).replace("\t", ",").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.replace("\t", ",").replace("\n", "\r\n").encode("utf-16"),
+    ],
+    ids=["mark", "utf-16-le", "utf-16-be", "commas", "semicolons", "quotes", "old Mac", "spreadsheet"],
+)
+def test_tables_as_other_programs_save_them(tmp_path, saved_as, header):
+    text = ((HEADER if header else b"") + table({})).decode()
+    path = zipped(tmp_path / "all.zip", table_members() | {"labels.txt": saved_as(text)})
+    data = open_dataset(path, TABLE)
+    assert data.sample_name(0) == "images/17.jpg" and data.bg.tolist() == [2] * 6 + [1] * 6 + [0] * 6
+    np.testing.assert_array_equal(data[17]["mask"][0], scene(0)[2])
+
+
+def test_a_table_that_is_no_text(tmp_path):
+    for data in (table({}).decode().encode("utf-16-le"), saved(scene(0)[0], "PNG")):
+        path = zipped(tmp_path / "all.zip", table_members() | {"labels.txt": data})
+        assert "labels.txt is no text, or in UTF-16 without its mark" in complaint(path, TABLE)
+
+
+def crossed(sample, mask, folder="{b}/"):
+    """Three backgrounds x three objects, (b, f) from 1, with these patterns of names."""
+    sample, mask = folder + sample, folder + mask
+    members = {}
+    for b in range(1, 4):
+        members[f"bg/{b}.jpg"] = saved(scene(6 * (b - 1))[0], quality=90)
+        for f in range(1, 4):
+            _, fg_bg, alpha, _ = scene(6 * (b - 1) + f - 1)
+            members[f"fg_bg/{sample.format(b=b, f=f)}.jpg"] = saved(fg_bg, quality=90)
+            members[f"fg_bg_mask/{mask.format(b=b, f=f)}.png"] = saved(alpha, "PNG")
+    return members
+
+
+NO_DEPTH = Layout(depth="")
+
+
+@pytest.mark.parametrize("mask", ["f{f}_b{b}", "mask_F{f}_B{b}", "m_b{b}-f{f}", "{b}_{f}", "bg {b} fg {f}"])
+def test_numbers_belong_together_by_the_words_before_them(tmp_path, mask):
+    """Paired by their order alone, 6 of the 9 masks of `f2_b1` would go to other samples."""
+    data = open_dataset(zipped(tmp_path / "all.zip", crossed("b{b}_f{f}", mask)), NO_DEPTH)
+    for i in range(9):
+        assert data.sample_name(i).endswith(f"b{i // 3 + 1}_f{i % 3 + 1}")
+        np.testing.assert_array_equal(data[i]["mask"][0], scene(6 * (i // 3) + i % 3)[2])
+
+
+@pytest.mark.parametrize("mask", ["object{f}_b{b}", "f{f}_place{b}"])
+def test_numbers_in_another_order_with_other_words_are_refused(tmp_path, mask):
+    text = complaint(zipped(tmp_path / "all.zip", crossed("b{b}_f{f}", mask)), NO_DEPTH)
+    assert "the numbers in '1/b1_f1' stand in another order than in '1/" in text
+
+
+def test_masks_of_other_samples_are_seen(tmp_path):
+    """Numbers without words in another order: the pictures tell."""
+    path = zipped(tmp_path / "all.zip", crossed("{b}_{f}", "{f}-{b}", folder=""))
+    text = complaint(path, Layout(depth="", samples_per_background=3))
+    assert "looked at" in text and "do not mark what differs from the background" in text
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_masks_of_one_value_are_refused(tmp_path, value):
+    flat = saved(np.full(SIZE, value, np.uint8), "PNG")
+    members = {n: flat if "mask" in n else d for n, d in tree().items()}
+    text = complaint(zipped(tmp_path / "all.zip", members), Layout())
+    assert "the masks of 6 of the 6 samples looked at, such as sample bg_001/img_0001, do not mark" in text
+    some = {n: flat if n.endswith("0001.jpg") and "mask" in n else d for n, d in tree().items()}
+    assert len(open_dataset(zipped(tmp_path / "some.zip", some), Layout())) == 18  # one may hide an object
+
+
+def test_two_samples_with_one_mask_are_refused(tmp_path):
+    members = renamed(crossed("a{f}", "mask_{f}"), lambda name: name.replace("/a3", "/b2"))
+    text = complaint(zipped(tmp_path / "all.zip", members), NO_DEPTH)
+    assert "samples '1/a2' and '1/b2' share one picture in 'fg_bg_mask'" in text
