@@ -75,3 +75,49 @@ def test_a_network_may_come_with_weights_of_its_own(tiny_dataset, tmp_path):
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     after = dict(load_model(mdlib.train(config, model).run).named_parameters())
     assert all(torch.allclose(after[name], weight, atol=1e-6) for name, weight in before.items())
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Data sets of equal length: seeds 1 and 2 stored, 1 and 2 as recipes, and 1 made once more elsewhere."""
+    folder = tmp_path_factory.mktemp("others")
+    few = {"rooms": 4, "props": 3, "placements": 1, "size": 32, "workers": 1}
+    kinds = {
+        "one": (1, False),
+        "two": (2, False),
+        "live one": (1, True),
+        "live two": (2, True),
+        "again": (1, False),
+    }
+    for name, (seed, recipe_only) in kinds.items():
+        create(CreateConfig(out=folder / name, seed=seed, recipe_only=recipe_only, **few))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "same"),
+    [
+        (["one"], ["one"], True),
+        (["one"], ["again"], True),
+        (["one"], ["two"], False),
+        (["live one"], ["live one"], True),
+        (["live one"], ["live two"], False),
+        (["one", "two"], ["again", "two"], True),
+        (["one", "two"], ["one", "live two"], False),
+    ],
+)
+def test_a_run_goes_on_with_its_own_data_alone(others, tmp_path, first, then, same):
+    """Made anew from other backgrounds, a data set has the same length."""
+    few = {"size": 16, "batch_size": 4, "checks": 0, "device": "cpu", "tensorboard": False}
+
+    def run(names, steps):
+        data, *mix = (others / name for name in names)
+        config = TrainConfig(data, tmp_path / "run", mix=tuple(mix), model="conv2-mask", steps=steps, **few)
+        return mdlib.train(config).step
+
+    assert run(first, 2) == 2
+    if same:
+        assert run(then, 3) == 3
+    else:
+        with pytest.raises(ValueError, match="was started with the data set of the id '[0-9a-f]{64}'"):
+            run(then, 3)

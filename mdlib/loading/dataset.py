@@ -193,6 +193,11 @@ class Mixture:
         """The backgrounds of all parts, (N,3,H,W) uint8."""
         return torch.cat([part.backgrounds for part in self.parts])
 
+    @property
+    def dataset_id(self) -> str:
+        """sha256 over the ids of the parts, in their order."""
+        return hashlib.sha256(" ".join(part.dataset_id for part in self.parts).encode()).hexdigest()
+
     def split(self) -> dict[str, "Mixture"]:
         """The four sets of `SceneDataset.split`, of all parts together.
 

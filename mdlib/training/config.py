@@ -222,9 +222,9 @@ class TrainConfig:
         )
         return round(done, 12)
 
-    def fixed(self, samples: int) -> dict[str, Any]:
-        """The settings that must stay when a run goes on, as JSON gives them back."""
-        return {**{name: getattr(self, name) for name in FIXED}, "samples": samples}
+    def fixed(self, samples: int, data: str | None = None) -> dict[str, Any]:
+        """What must stay when a run goes on, as JSON gives it back; `data` is the data set's id."""
+        return {**{name: getattr(self, name) for name in FIXED}, "samples": samples, "data": data}
 
     def all_stages(self) -> list[Stage]:
         """The stages of the run; one stage where `stages` is empty."""
@@ -253,8 +253,8 @@ class TrainConfig:
 def check_unchanged(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise ValueError, naming both values, where a run would go on with another `TrainConfig.fixed`."""
     for name, value in now.items():
-        if name in before and before[name] != value:
-            what = "number of training samples" if name == "samples" else name
+        if None not in (value, before.get(name)) and before[name] != value:
+            what = {"samples": "number of training samples", "data": "the data set of the id"}.get(name, name)
             free = [one.name for one in fields(TrainConfig) if one.name not in (*FIXED, *FOLDERS)]
             raise ValueError(
                 f"this run was started with {what} {before[name]!r} and cannot go on with {value!r}: go back "

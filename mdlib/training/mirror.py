@@ -200,8 +200,13 @@ class Mirror:
 
     def _open(self) -> str | None:
         """The id of the run in the mirror, None where there is none; raises OSError out of its reach."""
-        if self.folder.resolve() == self.run.resolve():
+        there, here = self.folder.resolve(), self.run.resolve()
+        if there == here:
             raise ValueError(f"the mirror {self.folder} is the run folder itself: choose another one")
+        if here in there.parents or there in here.parents:
+            raise ValueError(
+                f"one of the mirror {self.folder} and the run {self.run} is in the other: part them"
+            )
         if self._mount is None:
             if not self.folder.parent.is_dir():
                 raise FileNotFoundError(

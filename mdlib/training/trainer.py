@@ -226,7 +226,7 @@ class Trainer:
         """Whether it could be written."""
         content = {
             "run_id": self.records.run_id,
-            "fixed": self.config.fixed(len(self.train_loader.dataset)),
+            "fixed": self.fixed,
             "position": asdict(self.at),
             "scores": self.scores,
             "score": self.scores["iou_disturbed"] if self.at.step == self.checked_step else None,
@@ -247,7 +247,7 @@ class Trainer:
         at = Position(**found.state["position"]) if found else Position()
         self.load(self.stages[min(at.stage, len(self.stages) - 1)])
         if found:
-            check_unchanged(found.state["fixed"], self.config.fixed(len(self.train_loader.dataset)))
+            check_unchanged(found.state["fixed"], self.fixed)
             self.state.restore(found.tensors)
             self.scores = found.state["scores"]
         self.at = self.state.at = at
@@ -274,12 +274,11 @@ class Trainer:
         self.processes.divide(self.train_loader, stage.batch_size, self.config.accumulate)
         if any(stage.freeze for stage in self.stages):
             self.state.freeze(stage.freeze)
+        data = self.train_loader.dataset
+        self.fixed = self.config.fixed(len(data), getattr(data, "dataset_id", None))
         if len(self.train_loader) == 0:
-            samples = len(self.train_loader.dataset)
-            raise ValueError(
-                f"{samples} training samples make no batch of {stage.batch_size}: "
-                "take a smaller batch_size or a larger data set"
-            )
+            advice = "take a smaller batch_size or a larger data set"
+            raise ValueError(f"{len(data)} training samples make no batch of {stage.batch_size}: {advice}")
 
     def begin_records(self) -> None:
         network = {"name": self.state.network.name, "options": self.state.network.options}

@@ -95,6 +95,17 @@ def test_a_change_names_both_values():
         check_unchanged(before, TrainConfig(DATA, model_options={"width": 2}).fixed(samples=100))
 
 
+def test_other_data_of_the_same_length_are_refused():
+    before = TrainConfig(DATA).fixed(samples=100, data="ab12")
+    check_unchanged(before, TrainConfig(DATA).fixed(samples=100, data="ab12"))
+    with pytest.raises(ValueError, match="the data set of the id 'ab12' and cannot go on with 'cd34'"):
+        check_unchanged(before, TrainConfig(DATA).fixed(samples=100, data="cd34"))
+    of_earlier_versions = {name: value for name, value in before.items() if name != "data"}
+    for unknown in (of_earlier_versions, TrainConfig(DATA).fixed(samples=100)):
+        check_unchanged(unknown, TrainConfig(DATA).fixed(samples=100, data="cd34"))
+    check_unchanged(before, TrainConfig(DATA).fixed(samples=100))
+
+
 def test_stages_share_the_run():
     assert parse_stages("112:0.6,160:0.4", 16) == [Stage(0, 112, 0.0, 0.6, 16), Stage(1, 160, 0.6, 1.0, 16)]
 

@@ -259,6 +259,14 @@ def test_the_run_folder_is_no_mirror_of_itself(tmp_path):
         begin(mirror)
 
 
+@pytest.mark.parametrize(("run", "mirror"), [("run", "run/copy"), ("drive/run", "drive")])
+def test_run_and_mirror_do_not_lie_in_each_other(tmp_path, run, mirror):
+    (tmp_path / run).mkdir(parents=True)
+    mirror = Mirror(Checkpoints(tmp_path / run / "checkpoints"), tmp_path / mirror)
+    with pytest.raises(ValueError, match="is in the other: part them"), mirror:
+        begin(mirror)
+
+
 def command(*words):
     subprocess.run([str(word) for word in words], check=True)
 

@@ -663,7 +663,9 @@ def test_masks_of_one_value_are_refused(tmp_path, value):
     assert "the masks of 6 of the 6 samples looked at, such as sample bg_001/img_0001, do not mark" in text
     some = tree()
     for name in some:
-        if name.endswith("0001.jpg") and "depth" not in name:  # half of those looked at: nothing is in them, as in their masks
+        if (
+            name.endswith("0001.jpg") and "depth" not in name
+        ):  # half of those looked at: nothing is in them, as in their masks
             empty = saved(np.zeros(SIZE, np.uint8), "PNG")
             some[name] = empty if "mask" in name else some[f"bg/{name.split('/')[1]}.jpg"]
     assert len(open_dataset(zipped(tmp_path / "some.zip", some), Layout())) == 18
