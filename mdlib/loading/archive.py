@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlib.loading.open_files import OpenFiles, read_exactly
+from mdlib.files import OpenFiles, read_exactly
 from mdlib.loading.zip_directory import (
     DEFLATED,
     ENCRYPTED_FLAG,

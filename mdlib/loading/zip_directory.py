@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.loading.open_files import OpenFile, read_exactly
+from mdlib.files import OpenFile, read_exactly
 from mdlib.loading.zip_names import BACKSLASH, SATURATED, ZipIndex, unaligned
 
 _PIECE_BYTES = 2 << 20
