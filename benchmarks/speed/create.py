@@ -42,6 +42,7 @@ from mdlib.loading import codec
 from mdlib.loading.format import DATASET_FILE
 
 SECONDS = 5.0
+Files = list[Path]
 LOOK_S = 1.0  # between two looks at the memory
 FULL = {"backgrounds": 100, "props": 100, "placements": 20, "size": 224, "encoding": "fast"}
 
@@ -213,9 +214,7 @@ def _plain(config: Config, data: Path, folder: Path) -> float:
     return done / (time.perf_counter() - start)
 
 
-def _plain_files(
-    config: Config, data: Path, folder: Path
-) -> tuple[list[Path], list[Path], list[Path] | None]:
+def _plain_files(config: Config, data: Path, folder: Path) -> tuple[Files, Files, Files | None]:
     """The files to open: those given, or what was drawn, saved as files."""
     sources = StoredSources(data)
     backgrounds = sorted((folder / "bg").iterdir()) if config.bg else []
