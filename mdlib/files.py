@@ -87,14 +87,26 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def need_space(folder: Path, missing: int, what: str) -> None:
-    """OSError where the disk of `folder` has no room for `missing` more bytes of `what`."""
+def need_space(folder: Path, missing: int, what: str, advice: str = "") -> None:
+    """OSError where the disk of `folder` has no room for `missing` more bytes of `what`.
+
+    `advice` is what can be done beside making room and giving another folder.
+    """
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise OSError(
-            f"{what} needs {missing:,} more bytes, but {folder} has {free:,} free: free some space, or give "
-            f"a folder on another disk"
+            f"{what} needs about {readable(missing)} more, but only {readable(free)} are free on the disk of "
+            f"{folder}: free some space, {advice and advice + ', '}or give a folder on another disk"
         )
+
+
+def readable(count: float) -> str:
+    """A number of bytes in the unit that fits, such as 1.2 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
 def remove_stale(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """From backgrounds and cut-outs to a data set on the disk, by a recipe, through any interruption."""
 
-import shutil
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from mdlib.creation.sources import stored
 from mdlib.creation.sources.pictures import folder_backgrounds, folder_cutouts, prop_cutout, room_background
 from mdlib.creation.workers import give_back_memory, run_all
 from mdlib.creation.writing import manifest, shard
-from mdlib.creation.writing.manifest import readable
+from mdlib.files import need_space
 from mdlib.loading.codec import NEAR_M
 from mdlib.loading.format import DEPTH_SUFFIX, id_digits, shard_name
 from mdlib.loading.splits import group_duplicates
@@ -68,7 +67,7 @@ def _make(config: CreateConfig, out: Path, crew: Crew) -> dict:
     missing = sum(not (out / name).exists() for name in names)
     if missing and not config.recipe_only:  # tables are small
         (size,) = run_all(crew.executor, [(shard.bytes_per_shard, folder, teacher)], 1)
-        check_space(out, size * missing)
+        need_space(out, size * missing, "the data set", "ask for fewer --placements, a smaller --size")
     per_pair = config.placements * (2 if config.flip else 1)
     samples = [len(sources.cutouts) * per_pair] * count
     tasks = ((shard.make_shard, folder, i, config.recipe_only, teacher) for i in range(count))
@@ -140,13 +139,3 @@ def _on_gray(cutout: Cutout) -> np.ndarray:
     """The cut-out as a picture, so that cut-outs can be compared like pictures."""
     alpha = cutout.rgba[..., 3:].astype(np.float32) / 255.0
     return np.rint(cutout.rgba[..., :3] * alpha + _GRAY * (1.0 - alpha)).astype(np.uint8)
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raise OSError where fewer than `needed` bytes are free on the disk of `folder`."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"{folder}: the data set needs about {readable(needed)} more, but only {readable(free)} are free "
-            f"on that disk. Make room, give another folder, or ask for fewer --placements, a smaller --size."
-        )

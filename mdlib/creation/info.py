@@ -39,7 +39,7 @@ def info(data: str | Path, check: bool = False) -> str:
     if (path / card.NAME).is_file():
         lines.append(f"with pictures: {path / card.NAME}")
     if check:
-        content = facts.content
+        content = facts.data.info
         _compare(path, content["shards"] + ([content["sources"]] if "sources" in content else []))
         lines.append("every byte read: all checksums agree")
     return "\n".join([str(path), *(f"  {line}" for line in lines)])

@@ -55,17 +55,12 @@ def _differences(there: dict, asked: dict) -> list[str]:
     parts = []
     for key in dict.fromkeys([*there, *asked]):
         old, new = there.get(key), asked.get(key)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict) and "files" in old and "files" in new:
-            parts += _other_files(key, old["files"], new["files"])
-            old = {k: v for k, v in old.items() if k != "files"}
-            new = {k: v for k, v in new.items() if k != "files"}
         if isinstance(old, dict) and isinstance(new, dict):
+            parts += _other_files(key, old.get("files", []), new.get("files", []))
             parts += [
                 f"{key} {k} is {old.get(k)} there, {new.get(k)} asked"
                 for k in dict.fromkeys([*old, *new])
-                if old.get(k) != new.get(k)
+                if k != "files" and old.get(k) != new.get(k)
             ]
         elif old != new:
             parts.append(f"{key} is {old} there, {new} asked")

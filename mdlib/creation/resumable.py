@@ -19,8 +19,7 @@ from mdlib.creation import recipe
 from mdlib.creation.live import open_stored_or_live
 from mdlib.creation.workers import cluster_executor, executor_of, run_all
 from mdlib.creation.writing import card, manifest
-from mdlib.creation.writing.manifest import readable
-from mdlib.files import remove_stale, sha256_of, write_json
+from mdlib.files import readable, remove_stale, sha256_of, write_json
 from mdlib.loading.format import DATASET_FILE
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}

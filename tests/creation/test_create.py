@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import torch
 from PIL import Image
 
 from mdlib.creation.config import CreateConfig
-from mdlib.creation.create import check_space, create
+from mdlib.creation.create import create
 from mdlib.creation.live import live_dataset
 from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
@@ -91,12 +93,13 @@ def test_a_finished_set_is_left_alone_and_a_missing_shard_is_made_again(small, p
     assert files(tmp_path / "set") == files(small)
 
 
-def test_too_little_space_is_said_before_the_start(tmp_path):
-    check_space(tmp_path, 1000)
+def test_too_little_space_is_said_before_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2000))
     with pytest.raises(
-        OSError, match="needs about 1000000000.0 GB more, but only .* are free .* fewer --placements"
+        OSError, match="set needs about .* more, but only 2 kB are free .* fewer --placements"
     ):
-        check_space(tmp_path, 10**18)
+        quiet(tmp_path / "set", rooms=1, props=1, placements=1, size=64, workers=1)
+    assert not list(tmp_path.rglob("shard-*"))
 
 
 def test_small_backgrounds_are_enlarged_when_asked(pictures, tmp_path):

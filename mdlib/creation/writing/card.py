@@ -12,9 +12,8 @@ import numpy as np
 
 from mdlib.creation import recipe
 from mdlib.creation.writing import card_figures
-from mdlib.creation.writing.manifest import readable
 from mdlib.creation.writing.statistics import AREA_STEPS, combine_coverage, depth_histogram
-from mdlib.files import write_whole
+from mdlib.files import readable, write_whole
 from mdlib.loading.archive import Archive
 from mdlib.loading.format import STATISTICS_FILE
 
@@ -34,11 +33,6 @@ class Facts(NamedTuple):
     recipe: dict
     coverage: dict | None
     depth: tuple[np.ndarray, np.ndarray] | None
-
-    @property
-    def content(self) -> dict:
-        """The content of `dataset.json`."""
-        return self.data.info
 
     @property
     def metric(self) -> bool:
@@ -74,10 +68,10 @@ def collect(data: "SceneDataset") -> Facts:
 
 def summary(facts: Facts) -> list[str]:
     """The card's short form: counts, sizes, depth, near-duplicates, mean and standard deviation, id."""
-    lines = [*_what(facts), *_duplicates(facts.content, _MAX_LISTED)]
+    lines = [*_what(facts), *_duplicates(facts.data.info, _MAX_LISTED)]
     lines.append(f"{'':8}mean{'':20}standard deviation")
-    lines += [f"{kind:8}{mean:24}{std}{rest}" for kind, mean, std, rest in _moments(facts.content)]
-    return [*lines, f"id {facts.content['id']}"]
+    lines += [f"{kind:8}{mean:24}{std}{rest}" for kind, mean, std, rest in _moments(facts.data.info)]
+    return [*lines, f"id {facts.data.info['id']}"]
 
 
 def quantiles(counts: np.ndarray, edges: np.ndarray, shares: tuple[float, ...]) -> list[float]:
@@ -88,7 +82,7 @@ def quantiles(counts: np.ndarray, edges: np.ndarray, shares: tuple[float, ...]) 
 
 def _what(facts: Facts) -> list[str]:
     """What the set is, one statement per line."""
-    content = facts.content
+    content = facts.data.info
     height, width = content["size"]
     shards, counts = content["shards"], content["counts"]
     size = sum(shard["bytes"] for shard in shards)
@@ -119,7 +113,7 @@ def _what(facts: Facts) -> list[str]:
 
 
 def _depth(facts: Facts) -> list[str]:
-    depth = facts.content["depth"]
+    depth = facts.data.info["depth"]
     if depth["kind"] == "none":
         return ["depth: none"]
     error = depth.get("encoding_error")
@@ -161,7 +155,7 @@ def _moments(content: dict) -> list[tuple[str, str, str, str]]:
 
 def _card(facts: Facts) -> str:
     """The text of `card.md`."""
-    content = facts.content
+    content = facts.data.info
     moments = [f"| {kind} | {mean} | {std}{rest} |" for kind, mean, std, rest in _moments(content)]
     parts = [
         "# Data card",

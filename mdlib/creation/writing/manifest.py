@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mdlib.creation import recipe
 from mdlib.creation.writing.statistics import combine
-from mdlib.files import sha256_of
+from mdlib.files import readable, sha256_of
 from mdlib.loading.format import DATASET_FILE, FORMAT, live_id
 
 # In the order in which a reader of the file wants them.
@@ -44,15 +44,6 @@ def progress(folder: Path) -> str:
     sizes = [path.stat().st_size for path in shards]
     to_go = f" (about {readable(sum(sizes) / len(sizes) * (count - len(sizes)))} to go)" if sizes else ""
     return f"{len(sizes)} of {count} shards are finished{to_go}"
-
-
-def readable(count: float) -> str:
-    """A number of bytes in the unit that fits, such as 1.2 GB."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def describe(

@@ -1,5 +1,6 @@
 """What stands in a room and hangs on its walls, by the kind of room."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,18 +14,6 @@ from mdlib.rooms.raycasting.solids import corners, moved
 from mdlib.rooms.shapes import fixtures, furniture, objects, seating
 
 Rng = np.random.Generator
-
-
-def _armchair(rng: Rng):
-    return seating.sofa(rng, 1)
-
-
-def _coffee_table(rng: Rng):
-    return furniture.table(rng, low=True)
-
-
-def _wardrobe(rng: Rng):
-    return furniture.cabinet(rng, 2.0)
 
 
 class Style(NamedTuple):
@@ -44,11 +33,13 @@ class Style(NamedTuple):
 
 
 _SHELF, _CABINET, _PLANT, _DESK = furniture.shelf, furniture.cabinet, objects.plant, furniture.desk
+_ARMCHAIR, _COFFEE_TABLE = partial(seating.sofa, seats=1), partial(furniture.table, low=True)
+_WARDROBE = partial(furniture.cabinet, height=2.0)
 STYLES = (
     Style(  # living room
         5, (3.8, 6.0), (5.0, 7.5), (2.4, 2.9),
-        (seating.sofa, _CABINET, _SHELF, objects.floor_lamp, _PLANT, _armchair, _SHELF), 
-        (_coffee_table, _armchair), False,
+        (seating.sofa, _CABINET, _SHELF, objects.floor_lamp, _PLANT, _ARMCHAIR, _SHELF),
+        (_COFFEE_TABLE, _ARMCHAIR), False,
     ),
     Style(  # dining room
         3, (3.4, 5.0), (4.8, 6.5), (2.4, 2.9), 
@@ -56,7 +47,7 @@ STYLES = (
     ),
     Style(  # bedroom
         3, (3.4, 4.8), (4.6, 6.0), (2.4, 2.7),
-        (seating.bed, _wardrobe, _CABINET, _DESK, _PLANT, seating.chair, objects.floor_lamp), (), False,
+        (seating.bed, _WARDROBE, _CABINET, _DESK, _PLANT, seating.chair, objects.floor_lamp), (), False,
     ),
     Style(  # study
         3, (3.4, 5.2), (4.6, 6.5), (2.5, 3.0),

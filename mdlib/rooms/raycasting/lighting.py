@@ -141,10 +141,7 @@ class Lighting:
             distance[k, i] - (0.02 if lamp.normal else 0.12),
         )
         weight[k[hidden], i[hidden]] = 0.0
-        total = weight[0]
-        for row in weight[1:]:
-            total = total + row
-        return total
+        return sum(weight[1:], weight[0])
 
     def _from_sun(self, p: Vec, n: Vec, block: Tensor) -> Tensor:
         a, b = ((c[0, block] - 0.5) * 0.012 for c in _hammersley(1, 0.2))  # the sun's disc, a little enlarged
@@ -178,10 +175,7 @@ class Lighting:
         d = tuple((x * one[k] + y * two[k] + up * n[k]).reshape(-1) for k in range(3))
         start = tuple(c.repeat(samples) for c in p)
         seen = [c.view(samples, -1) for c in self.seen(start, d, panes=False)]
-        total = [c[0] for c in seen]
-        for row in range(1, samples):
-            total = [t + c[row] for t, c in zip(total, seen, strict=True)]
-        return [t / samples for t in total]
+        return [sum(c[1:], c[0]) / samples for c in seen]
 
     def seen(self, o: Vec, d: Vec, panes: bool) -> list[Tensor]:
         """Roughly what N free rays see: flat colours under unshadowed light; windows and lamps if `panes`."""

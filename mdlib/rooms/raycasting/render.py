@@ -53,10 +53,8 @@ def render(
 
     # On a plane 1 / z is linear in the picture: the values then have the centre's as their mean.
     inverse = 1 / t
-    total = inverse[0]
-    for row in inverse[1:]:
-        total = total + row
-    mixed = (ids != ids[0]).any(0) | ((total / len(OFFSETS) - inverse[0]).abs() > 2e-4 * inverse[0])
+    mean = sum(inverse[1:], inverse[0]) / len(OFFSETS)
+    mixed = (ids != ids[0]).any(0) | ((mean - inverse[0]).abs() > 2e-4 * inverse[0])
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     edge = (mixed & drawn.any(0)).flatten().nonzero()[:, 0]
     centers = drawn[0].flatten().nonzero()[:, 0]
@@ -76,18 +74,12 @@ def render(
     rgb[:, centers] = color[:, : len(centers)]
     shown = drawn[1:].flatten(1)[:, edge]
     fine = (color[:, len(centers) :].view(3, _OTHERS, -1) * shown).unbind(1)
-    blend = rgb[:, edge]
-    for part in fine:
-        blend = blend + part
-    rgb[:, edge] = blend / len(OFFSETS)
+    rgb[:, edge] = sum(fine, rgb[:, edge]) / len(OFFSETS)
     near = torch.where(ours[0], t[0], torch.where(ours, t, float("inf")).amin(0))
     floor = torch.zeros(height * width, dtype=torch.bool)
     floor[centers] = surface.face[: len(centers)] == FLOOR
-    cover = torch.zeros(height, width)
-    for row in ours:
-        cover = cover + row
+    cover = sum(ours, torch.zeros(height, width)) / len(OFFSETS)
     incident = float(light[:3, : len(centers)].numpy().mean(dtype=np.float64))
-    cover = cover / len(OFFSETS)
     return Frame(rgb.view(3, height, width), t[0], floor.view(height, width), cover, ours[0], near, incident)
 
 
