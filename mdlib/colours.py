@@ -27,7 +27,7 @@ def depth_range(*depths: np.ndarray | None) -> tuple[float, float]:
 
 
 def depth_colours(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Closeness (H,W) in colours, (H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
+    """Closeness (...,H,W) in colours, (...,H,W,3) uint8: near bright, far dark, unknown (nan) gray."""
     from matplotlib import colormaps
 
     position = depth_norm(limits or depth_range(depth))(np.nan_to_num(depth))

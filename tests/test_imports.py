@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "rooms": set(),
     "loading": {"files", "signals"},
     "modeling": {"files"},
-    "creation": {"files", "signals", "rooms", "loading"},
+    "creation": {"files", "signals", "colours", "rooms", "loading"},
     "evaluation": {"files", "loading", "modeling"},
     "training": {"files", "signals", "colours", "modeling", "evaluation"},
     "run": {"loading", "modeling", "creation", "training"},

@@ -95,9 +95,10 @@ def evaluate(
             models |= _rivals(chosen, splits[name], splits.get("train")) if rivals else {}
             done[name, count] = measure(models, chosen, names, setting)
 
+    inner = getattr(model, "module", model)  # without a wrapper for several devices
     by_condition = {name: done[disturbed][name] for name in conditions}
     return {
-        "network": {"name": _plain(model, "name", type(model).__name__), "parameters": _parameters(model)},
+        "network": {"name": getattr(inner, "name", type(model).__name__), "parameters": _parameters(model)},
         "dataset": {
             "id": dataset.dataset_id,
             "samples": len(dataset),
@@ -242,11 +243,6 @@ def _check_names(word: str, names: Sequence[str], known: Mapping[str, object] | 
     for name in names:
         if name not in known:
             raise ValueError(f"unknown {word} {name!r}: expected some of {', '.join(known)}")
-
-
-def _plain(model: Model, attribute: str, default: str) -> str:
-    """An attribute of the model, also where a wrapper for several devices hides it."""
-    return getattr(getattr(model, "module", model), attribute, default)
 
 
 def _parameters(model: Model) -> int:

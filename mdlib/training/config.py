@@ -243,9 +243,8 @@ class TrainConfig:
         if not isinstance(found.get("training"), dict):
             return found
         others = set() if cls is TrainConfig else set(cls.__annotations__)
-        if (
-            found["training"].get("schedule") != "step"
-        ):  # earlier versions wrote down all options, used or not
+        # Earlier versions wrote down all options, used or not.
+        if found["training"].get("schedule") != "step":
             others |= set(cls.GONE)
         return {name: value for name, value in found["training"].items() if name not in others}
 

@@ -40,13 +40,8 @@ def quick_check(
         numbers = range(seen, seen + len(batch["bg"]))
         seen += len(batch["bg"])
         families = [(FAMILIES[number % len(FAMILIES)],) for number in numbers]
-        for name, looked in (
-            ("iou", batch),
-            (
-                "iou_disturbed",
-                disturb_each(batch, families, sample_seeds(pairs, 0)[numbers.start : numbers.stop]),
-            ),
-        ):
+        disturbed = disturb_each(batch, families, sample_seeds(pairs, 0)[numbers.start : numbers.stop])
+        for name, looked in (("iou", batch), ("iou_disturbed", disturbed)):
             pred = model(looked["bg"], looked["fg_bg"])
             found[name].append(mask_metrics(pred.mask_logits.sigmoid(), batch["mask"])["iou"])
             shown = shown or take(batch, pred, SHOWN)

@@ -100,7 +100,10 @@ class TrainState:
         if self.scaler is not None:
             values = self.scaler.state_dict().items()
             tensors |= {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in values}
-        for rank, generators in enumerate(self.processes.all_of(random_states(self.device))):
+        own = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            own["cuda"] = torch.cuda.get_rng_state(self.device)
+        for rank, generators in enumerate(self.processes.all_of(own)):
             tensors |= {f"random.{rank}.{kind}": state for kind, state in generators.items()}
         return tensors
 
@@ -144,14 +147,6 @@ def _like(weight: Tensor, value: Tensor, fused: bool) -> Tensor:
     if value.shape != weight.shape:  # the count of steps, which a fused optimizer alone wants on the device
         return value.to(weight.device if fused else "cpu", copy=True)
     return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
-
-
-def random_states(device: torch.device) -> dict[str, Tensor]:
-    """Of torch's generators."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
 
 
 @contextmanager

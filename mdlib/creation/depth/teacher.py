@@ -34,7 +34,9 @@ class Source(NamedTuple):
 
     def sha256(self) -> str:
         """One checksum of configuration and weights: another teacher has another."""
-        lines = [f"{path.name} {sha256_of(path)}" for path in _files(self.folder)]
+        settings = [self.folder / name for name in ("config.json", "preprocessor_config.json")]
+        files = [path for path in settings if path.is_file()] + _weights(self.folder)
+        lines = [f"{path.name} {sha256_of(path)}" for path in files]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -208,11 +210,6 @@ def _from_hub(name: str) -> Path:
 
 def _weights(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-
-
-def _files(folder: Path) -> list[Path]:
-    names = ("config.json", "preprocessor_config.json")
-    return [folder / name for name in names if (folder / name).is_file()] + _weights(folder)
 
 
 def _transformers():

@@ -8,9 +8,9 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
+from mdlib.colours import depth_colours
 from mdlib.creation.writing.statistics import AREA_STEPS
 from mdlib.loading import codec
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 COLUMNS = 12  # samples shown
 _CELL, _GAP, _LEFT, _DPI = 128, 4, 62, 100  # px, px, px, px per inch
-_DEPTH_COLOURS, _DEPTH_GAMMA, _UNKNOWN = "magma", 0.5, (153, 153, 153)
 _INK, _GRAY, _BLUE, _MAP_COLOURS = "#222222", "#888888", "#4c78a8", "Blues"
 _BARS = 40  # of the histogram of areas, at most
 _REST = 0.995  # share of a histogram that is shown; a few stragglers would squeeze all others
@@ -34,12 +33,12 @@ def sample_sheet(data: "SceneDataset") -> bytes:
     batch = data.batch(chosen)
     bg = data.backgrounds[batch["bg_index"]]
     rows = {
-        "bg": [_colour(img) for img in bg],
-        "fg_bg": [_colour(img) for img in batch["fg_bg"]],
+        "bg": list(bg.permute(0, 2, 3, 1).numpy()),
+        "fg_bg": list(batch["fg_bg"].permute(0, 2, 3, 1).numpy()),
         "mask": [mask[0].numpy() for mask in batch["mask"]],
     }
     if "depth" in batch:
-        rows["depth"] = _depth_colours(codec.depth_to_closeness(batch["depth"])[:, 0].numpy())
+        rows["depth"] = list(depth_colours(codec.depth_to_closeness(batch["depth"])[:, 0].numpy()))
     return _labelled(rows, data.size)
 
 
@@ -138,19 +137,3 @@ def _saved(figure, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=_DPI, **options)
     return buffer.getvalue()
-
-
-def _colour(img: torch.Tensor) -> np.ndarray:
-    return img.permute(1, 2, 0).numpy()
-
-
-def _depth_colours(closeness: np.ndarray) -> list[np.ndarray]:
-    """Closeness (B,H,W), nan unknown, in colours with one range for all: (H,W,3) uint8 each."""
-    from matplotlib import colormaps
-
-    known = np.isfinite(closeness)
-    low, high = np.percentile(closeness[known], [1, 99]) if known.any() else (0.0, 1.0)
-    position = np.clip((np.nan_to_num(closeness) - low) / max(high - low, 0.02), 0, 1) ** _DEPTH_GAMMA
-    rgb = np.rint(colormaps[_DEPTH_COLOURS](position)[..., :3] * 255).astype(np.uint8)
-    rgb[~known] = _UNKNOWN
-    return list(rgb)

@@ -88,10 +88,8 @@ def describe(
 
 
 def _entries(table: list[dict], digits: int) -> list[dict]:
-    entries = []
-    for i, row in enumerate(table):
-        entry = {"id": f"{i:0{digits}d}", "name": row["name"], "group": row["group"]}
-        if row.get("teacher_scale"):
-            entry["teacher_scale"] = row["teacher_scale"]
-        entries.append(entry)
-    return entries
+    keys = ("name", "group", "teacher_scale")
+    return [
+        {"id": f"{i:0{digits}d}"} | {key: row[key] for key in keys if row.get(key) is not None}
+        for i, row in enumerate(table)
+    ]

@@ -40,12 +40,13 @@ class MaskDepthNet(nn.Module):
     """Base of all networks: checks the two pictures, pads them, calls `predict`, crops the result.
 
     A subclass sets `multiple` (heights and widths that `predict` receives are multiples of it), `parts`
-    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder") and `cam_layers` (per
-    output the layer that Grad-CAM shows), and defines `predict(bg, fg_bg) -> MaskDepth`.
+    (names of its submodules that make up "encoder", "mask_decoder", "depth_decoder", where these are not
+    submodules themselves) and `cam_layers` (per output the layer that Grad-CAM shows), and defines
+    `predict(bg, fg_bg) -> MaskDepth`.
     """
 
     multiple: int = 1
-    parts: dict[str, tuple[str, ...]] = {}
+    parts = {name: (name,) for name in ("encoder", "mask_decoder", "depth_decoder")}
     cam_layers: dict[str, str] = {}
 
     def __init__(self) -> None:

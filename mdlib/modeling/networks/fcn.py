@@ -37,7 +37,6 @@ class SkipBlock(nn.Module):
 class FCN(MaskDepthNet):
     """Four blocks with skips at full size, then one more block and a 1x1 head each for mask and depth."""
 
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
     cam_layers = {"mask": "encoder.4", "depth": "encoder.4"}
 
     def __init__(self) -> None:

@@ -54,7 +54,6 @@ class ResNet18Autoencoder(MaskDepthNet):
     """
 
     multiple = 32
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
     cam_layers = {"mask": "encoder.layers.3", "depth": "encoder.layers.3"}
 
     def __init__(self, skips: bool = True, pretrained: bool = False) -> None:

@@ -72,7 +72,6 @@ class ResNet18UpProj(MaskDepthNet):
     """
 
     multiple = 16
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
     cam_layers = {"mask": "encoder.layers.3", "depth": "encoder.layers.3"}
 
     def __init__(self, skips: bool = False, pretrained: bool = False) -> None:

@@ -82,7 +82,6 @@ class UNetShared(MaskDepthNet):
     """A U-Net with 64 channels at full size and a decoder each for mask and depth."""
 
     multiple = 8
-    parts = {"encoder": ("encoder",), "mask_decoder": ("mask_decoder",), "depth_decoder": ("depth_decoder",)}
     cam_layers = {"mask": "encoder.steps.3", "depth": "encoder.steps.3"}
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
 from mdlib.rooms.materials.surfaces import ceiling_surface, floor_surface, wall_surface
 from mdlib.rooms.materials.texture import Material
-from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Lamp, LitRoom
+from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Decal, Lamp, LitRoom
 from mdlib.rooms.raycasting.rays import Camera
 from mdlib.rooms.shapes import fixtures
 
@@ -73,7 +73,8 @@ def _surfaces(site: Site, style: Style) -> tuple[Material, float]:
         site.faces[pick(rng, (FRONT, FRONT, LEFT, RIGHT))] = wall_surface(rng, accent=True)
     skirt = pick(rng, (mat.plain(238, 237, 233), mat.wood(rng, 0.0)))
     height = float(rng.uniform(0.06, 0.13))
-    site.decals += fixtures.skirting(list(site.walls.values()), skirt, height)
+    # Painted on: real boards along the foot of a wall, thinner than a pixel, would flicker.
+    site.decals += [Decal(wall.face, wall.span, (0.0, height), skirt) for wall in site.walls.values()]
     return skirt, height
 
 

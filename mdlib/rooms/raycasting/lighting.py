@@ -21,9 +21,8 @@ from mdlib.rooms.raycasting.solids import Solid, Vec, along, dot, unit
 Color = tuple[float, float, float]
 LEFT, RIGHT, FLOOR, CEILING, BACK, FRONT = range(6)  # faces of the room: low and high x, y, z
 BLOCK = 16
-_CLOSEST = (
-    0.3  # square metres: nearer to a lamp than this, light grows no more; a few samples cannot resolve it
-)
+# Square metres: nearer to a lamp than this, light grows no more; a few samples cannot resolve it.
+_CLOSEST = 0.3
 _OFF = 2e-3  # metres that a ray starts above its surface
 
 
@@ -131,9 +130,8 @@ class Lighting:
         weight = dot(n, to).clamp_min(0) * (lamp.area() / (3.14159 * samples)) / square.clamp_min(_CLOSEST)
         if lamp.normal is not None:
             weight = weight * (-dot(lamp.normal, to)).clamp_min(0)
-        faint = (
-            0.02 * max(self.ambient) / max(lamp.radiance) / samples
-        )  # too little light to be missed in a shadow
+        # Too little light to be missed in a shadow:
+        faint = 0.02 * max(self.ambient) / max(lamp.radiance) / samples
         k, i = (weight > faint).nonzero(as_tuple=True)
         hidden = self.caster.blocked(
             tuple(c[i] for c in p),

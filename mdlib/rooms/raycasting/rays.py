@@ -74,20 +74,13 @@ class _Batch(NamedTuple):
     ids: Tensor
 
 
-class _Leaf(NamedTuple):
-    """A few solids that lie close together, and the box around them."""
+class _Box(NamedTuple):
+    """A box around a few solids that lie close together, in batches (a leaf), or around all leaves of a thing
+    (a group)."""
 
     low: list[float]
     high: list[float]
-    batches: list[_Batch]
-
-
-class _Group(NamedTuple):
-    """The solids of one thing, divided into leaves."""
-
-    low: list[float]
-    high: list[float]
-    leaves: list[_Leaf]
+    inside: list
 
 
 class RayCaster:
@@ -99,14 +92,14 @@ class RayCaster:
     def __init__(self, low, high, groups: Sequence[Sequence[Solid]], trim: Sequence[Solid] = ()):
         self.low, self.high = tuple(map(float, low)), tuple(map(float, high))
         self.solids = [*(solid for group in groups for solid in group), *trim]
-        self.groups: list[_Group] = []
+        self.groups: list[_Box] = []  # of leaves
         first = SHELL + 1
         for group in groups:
             if group:
                 rows = list(range(len(group)))
                 leaves = [_leaf(group, part, first) for part in _divided(group, rows)]
                 low, high = np.min([x.low for x in leaves], 0), np.max([x.high for x in leaves], 0)
-                self.groups.append(_Group(low.tolist(), high.tolist(), leaves))
+                self.groups.append(_Box(low.tolist(), high.tolist(), leaves))
                 first += len(group)
 
     def first_hits(self, camera: Camera, offsets: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
@@ -140,11 +133,11 @@ class RayCaster:
                 continue
             o_some, d_some, inverse_some = _take(o, some), _take(d, some), _take(inverse, some)
             t_some, ids_some = t[some], ids[some]
-            for leaf in group.leaves:
+            for leaf in group.inside:
                 for part in _parts(_touching(leaf, o_some, inverse_some, t_some), leaf):
                     o_part, d_part = _take(o_some, part), _take(d_some, part)
                     best, best_ids = t_some[part], ids_some[part]
-                    for batch in leaf.batches:
+                    for batch in leaf.inside:
                         hit, row = intersect(*batch[:4], o_part, d_part).min(0)
                         best_ids = torch.where(hit < best, batch.ids[row], best_ids)
                         best = torch.minimum(hit, best)
@@ -162,10 +155,10 @@ class RayCaster:
                 continue
             o_some, d_some, inverse_some = _take(o, some), _take(d, some), _take(inverse, some)
             limit_some = limit[some]
-            for leaf in group.leaves:
+            for leaf in group.inside:
                 for part in _parts(_touching(leaf, o_some, inverse_some, limit_some), leaf):
                     o_part, d_part, end = _take(o_some, part), _take(d_some, part), limit_some[part]
-                    for batch in leaf.batches:
+                    for batch in leaf.inside:
                         # A limit of -1 says that the ray is blocked: nothing more needs to look at it.
                         hidden = (intersect(*batch[:4], o_part, d_part) < end).any(0)
                         end = torch.where(hidden, -1.0, end)
@@ -185,7 +178,7 @@ def _divided(group: Sequence[Solid], rows: list[int]) -> list[list[int]]:
     return [part for side in sides for part in _divided(group, side)]
 
 
-def _leaf(group: Sequence[Solid], rows: list[int], first: int) -> _Leaf:
+def _leaf(group: Sequence[Solid], rows: list[int], first: int) -> _Box:
     points = np.concatenate([corners(group[r]) for r in rows])
     alike: dict[tuple, list[int]] = {}
     for row in rows:
@@ -200,7 +193,7 @@ def _leaf(group: Sequence[Solid], rows: list[int], first: int) -> _Leaf:
         own = [[_column([group[r].axes[i, k] for r in mixed]) for k in range(3)] for i in range(3)]
         axes = group[mixed[0]].axes.tolist() if len(mixed) == 1 else own
         batches.append(_batch(group, mixed, first, axes))
-    return _Leaf(points.min(0).tolist(), points.max(0).tolist(), batches)
+    return _Box(points.min(0).tolist(), points.max(0).tolist(), batches)
 
 
 def _batch(group: Sequence[Solid], rows: list[int], first: int, axes: list) -> _Batch:
@@ -222,7 +215,7 @@ def _inverse(d: Vec) -> Vec:
     return tuple(1.0 / torch.where(c.abs() < 1e-9, 1e-9, c) for c in d)
 
 
-def _touching(box: _Group | _Leaf, o: Vec, inverse: Vec, t_max: Tensor) -> Tensor:
+def _touching(box: _Box, o: Vec, inverse: Vec, t_max: Tensor) -> Tensor:
     """Indices of the rays that meet the bounding box before t_max."""
     t_in, t_out = torch.zeros(()), t_max
     for k in range(3):
@@ -231,8 +224,8 @@ def _touching(box: _Group | _Leaf, o: Vec, inverse: Vec, t_max: Tensor) -> Tenso
     return (t_in <= t_out).nonzero()[:, 0]
 
 
-def _parts(indices: Tensor, leaf: _Leaf):
-    most = max(len(batch.ids) for batch in leaf.batches)
+def _parts(indices: Tensor, leaf: _Box):
+    most = max(len(batch.ids) for batch in leaf.inside)
     return indices.split(max(1, _CHUNK // most)) if len(indices) else ()
 
 

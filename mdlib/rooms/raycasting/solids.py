@@ -75,9 +75,7 @@ def cone(start, end, radius: float, material, end_radius: float | None = None) -
 
 def capsule(start, end, radius: float, material) -> Solid:
     """A cylinder with round ends whose centres are `start` and `end`."""
-    start, end = np.asarray(start, float), np.asarray(end, float)
-    size = np.array([radius, np.linalg.norm(end - start) / 2, radius])
-    return Solid(CAPSULE, (start + end) / 2, _axes_along(end - start), size, material)
+    return cone(start, end, radius, material)._replace(shape=CAPSULE)
 
 
 def moved(

@@ -1,4 +1,4 @@
-"""What hangs on walls and ceilings: pictures, screens, clocks, skirting, lamps; framed as in `openings`."""
+"""What hangs on walls and ceilings: pictures, screens, clocks, lamps; framed as in `openings`."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,6 @@ from mdlib.rooms.materials.palette import pick
 from mdlib.rooms.materials.texture import Material, linear
 from mdlib.rooms.raycasting.lighting import Decal
 from mdlib.rooms.raycasting.solids import Solid, ball, box, capsule, cone, moved
-from mdlib.rooms.shapes.openings import Wall
 
 Rng = np.random.Generator
 
@@ -87,11 +86,6 @@ def wall_shelf(rng: Rng) -> list[Solid]:
     x = width / 2 - 0.1
     solids.append(cone((x, y, -0.11), (x, y + 0.22, -0.11), 0.05, mat.paint(rng, 0.6), 0.03))
     return solids
-
-
-def skirting(walls: Sequence[Wall], material: Material, height: float) -> list[Decal]:
-    """A board along the foot of every wall, painted on: real ones, thinner than a pixel, would flicker."""
-    return [Decal(wall.face, wall.span, (0.0, height), material) for wall in walls]
 
 
 def pillar(

@@ -20,7 +20,7 @@ from mdlib.viewing.network.summary import SUMMARY_PX, find_network, square, summ
 from mdlib.viewing.predict import Predictor, as_picture
 
 if TYPE_CHECKING:
-    from graphviz import Digraph
+    pass
 
 PICTURES = ("bg", "fg_bg")
 PAPER = "#ffffff"
@@ -150,7 +150,7 @@ def draw_blocks(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         edge_attr={"color": "#666666", "arrowsize": "0.6", "penwidth": "0.9"},
     )
     for name in PICTURES:
-        _box(graph, name, f"{name}\n{_shape((1, 3, *size))}", RESULT_COLOUR)
+        graph.node(name, f"{name}\n{_shape((1, 3, *size))}", fillcolor=RESULT_COLOUR)
     by_part: dict[str, list[Node]] = {}
     for call in diagram.calls:
         by_part.setdefault(_part_of(model, call.name), []).append(call)
@@ -159,9 +159,11 @@ def draw_blocks(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
             frame.attr(label=part.replace("_", " "), color="#aaaaaa", style="rounded", labeljust="l")
             for call in calls:
                 lines = [call.name, _convolutions(modules[call.name.split(" #")[0]]), _shape(call.shape)]
-                _box(frame, call.name, "\n".join(filter(None, lines)), PART_COLOURS.get(part, OTHER_COLOUR))
+                colour = PART_COLOURS.get(part, OTHER_COLOUR)
+                frame.node(_id(call.name), "\n".join(filter(None, lines)), fillcolor=colour)
     for result in diagram.results:
-        _box(graph, f"result {result.name}", f"{result.name}\n{_shape(result.shape)}", RESULT_COLOUR)
+        label = f"{result.name}\n{_shape(result.shape)}"
+        graph.node(_id(f"result {result.name}"), label, fillcolor=RESULT_COLOUR)
     for call in diagram.calls:
         for origin in call.received:
             graph.edge(_id(origin), _id(call.name))
@@ -169,10 +171,6 @@ def draw_blocks(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         for origin in result.received:
             graph.edge(_id(origin), _id(f"result {result.name}"))
     return render(graph, path)
-
-
-def _box(graph: "Digraph", name: str, label: str, colour: str) -> None:
-    graph.node(_id(name), label, fillcolor=colour)
 
 
 def _id(name: str) -> str:
