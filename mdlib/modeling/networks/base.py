@@ -53,6 +53,12 @@ class MaskDepthNet(nn.Module):
         super().__init__()
         self.frozen: tuple[str, ...] = ()
 
+    def init_heads(self, mask_head: nn.Conv2d, depth_head: nn.Conv2d | None = None) -> None:
+        """Let the last convolutions start as `init_head` does: the mask at its prior, depth in the middle."""
+        init_head(mask_head, MASK_PRIOR_LOGIT)
+        if depth_head is not None:
+            init_head(depth_head)
+
     def forward(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         """Predict mask and depth of (B, 3, H, W) float pictures in [0, 1] of any size from 16 x 16.
 

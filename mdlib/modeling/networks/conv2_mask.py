@@ -8,14 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    MaskDepthNet,
-    conv_bn_relu,
-    init_convs,
-    init_head,
-)
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu, init_convs
 
 
 class Conv2Mask(MaskDepthNet):
@@ -43,7 +36,7 @@ class Conv2Mask(MaskDepthNet):
             nn.Conv2d(16, 1, 1),
         )
         init_convs(self)
-        init_head(self.mask_decoder[-1], MASK_PRIOR_LOGIT)
+        self.init_heads(self.mask_decoder[-1])
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         return MaskDepth(self.mask_decoder(self.encoder(torch.cat([bg, fg_bg], 1))), None)

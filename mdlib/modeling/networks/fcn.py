@@ -9,15 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    MaskDepthNet,
-    conv_bn,
-    conv_bn_relu,
-    init_convs,
-    init_head,
-)
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn, conv_bn_relu, init_convs
 
 WIDTH = 32
 BLOCKS = 4
@@ -45,8 +37,7 @@ class FCN(MaskDepthNet):
         self.mask_decoder = nn.Sequential(SkipBlock(WIDTH), nn.Conv2d(WIDTH, 1, 1))
         self.depth_decoder = nn.Sequential(SkipBlock(WIDTH), nn.Conv2d(WIDTH, 1, 1))
         init_convs(self)
-        init_head(self.mask_decoder[-1], MASK_PRIOR_LOGIT)
-        init_head(self.depth_decoder[-1])
+        self.init_heads(self.mask_decoder[-1], self.depth_decoder[-1])
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         features = self.encoder(torch.cat([bg, fg_bg], 1))

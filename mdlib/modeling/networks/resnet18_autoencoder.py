@@ -9,15 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    MaskDepthNet,
-    conv_bn_relu,
-    init_convs,
-    init_head,
-    upsample,
-)
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn_relu, init_convs, upsample
 from mdlib.modeling.networks.resnet import TRUNK_WIDTHS, ResNet18Trunk
 
 DECODER_WIDTHS = (256, 128, 64, 32, 16)  # at 1/16, 1/8, 1/4, 1/2, 1
@@ -61,8 +53,7 @@ class ResNet18Autoencoder(MaskDepthNet):
         self.encoder = ResNet18Trunk(nn.Conv2d(6, 64, 7, stride=2, padding=3, bias=False), pretrained)
         self.mask_decoder = PlainDecoder(skips)
         self.depth_decoder = PlainDecoder(skips)
-        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
-        init_head(self.depth_decoder.head)
+        self.init_heads(self.mask_decoder.head, self.depth_decoder.head)
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         pictures = torch.cat([bg, fg_bg], 1)

@@ -9,16 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    MaskDepthNet,
-    conv_bn,
-    conv_bn_relu,
-    init_convs,
-    init_head,
-    upsample,
-)
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, conv_bn, conv_bn_relu, init_convs, upsample
 from mdlib.modeling.networks.resnet import TRUNK_WIDTHS, ResNet18Trunk
 
 DECODER_WIDTHS = (256, 128, 64, 32, 16)
@@ -79,8 +70,7 @@ class ResNet18UpProj(MaskDepthNet):
         self.encoder = ResNet18Trunk(nn.Conv2d(6, 64, 3, padding=1, bias=False), pretrained)
         self.mask_decoder = UpProjectionDecoder(skips)
         self.depth_decoder = UpProjectionDecoder(skips)
-        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
-        init_head(self.depth_decoder.head)
+        self.init_heads(self.mask_decoder.head, self.depth_decoder.head)
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         features = self.encoder(torch.cat([bg, fg_bg], 1))

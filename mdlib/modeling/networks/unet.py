@@ -11,14 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mdlib.modeling.networks.base import (
-    MASK_PRIOR_LOGIT,
-    MaskDepth,
-    MaskDepthNet,
-    init_convs,
-    init_head,
-    upsample,
-)
+from mdlib.modeling.networks.base import MaskDepth, MaskDepthNet, init_convs, upsample
 
 SHARED_ENCODER_WIDTHS = (64, 128, 256, 256)  # at 1, 1/2, 1/4, 1/8
 SHARED_DECODER_WIDTHS = (128, 64, 64)  # at 1/4, 1/2, 1
@@ -89,8 +82,7 @@ class UNetShared(MaskDepthNet):
         self.encoder = UNetEncoder(SHARED_ENCODER_WIDTHS)
         self.mask_decoder = UNetDecoder(SHARED_ENCODER_WIDTHS, SHARED_DECODER_WIDTHS)
         self.depth_decoder = UNetDecoder(SHARED_ENCODER_WIDTHS, SHARED_DECODER_WIDTHS)
-        init_head(self.mask_decoder.head, MASK_PRIOR_LOGIT)
-        init_head(self.depth_decoder.head)
+        self.init_heads(self.mask_decoder.head, self.depth_decoder.head)
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         features = self.encoder(torch.cat([bg, fg_bg], 1))
@@ -124,8 +116,7 @@ class UNetTwin(MaskDepthNet):
         super().__init__()
         self.mask_net = UNet(16)
         self.depth_net = UNet(32)
-        init_head(self.mask_net.decoder.head, MASK_PRIOR_LOGIT)
-        init_head(self.depth_net.decoder.head)
+        self.init_heads(self.mask_net.decoder.head, self.depth_net.decoder.head)
 
     def predict(self, bg: Tensor, fg_bg: Tensor) -> MaskDepth:
         pictures = torch.cat([bg, fg_bg], 1)

@@ -9,7 +9,6 @@ from mdlib.rooms.layout.furnish import STYLES, Style, furnish, hang
 from mdlib.rooms.layout.windows import add_openings
 from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
-from mdlib.rooms.materials.surfaces import ceiling_surface, floor_surface, wall_surface
 from mdlib.rooms.materials.texture import Material
 from mdlib.rooms.raycasting.lighting import CEILING, FLOOR, FRONT, LEFT, RIGHT, Decal, Lamp, LitRoom
 from mdlib.rooms.raycasting.rays import Camera
@@ -65,12 +64,12 @@ def _camera(site: Site, size: tuple[int, int]) -> Camera:
 def _surfaces(site: Site, style: Style) -> tuple[Material, float]:
     """Floor, ceiling and walls, sometimes one wall of its own; material and height of the skirting."""
     rng = site.rng
-    wall = wall_surface(rng, accent=False)
+    wall = mat.wall_surface(rng, accent=False)
     site.faces = [wall] * 6
-    site.faces[FLOOR] = floor_surface(rng, style.office)
-    site.faces[CEILING] = ceiling_surface(rng, style.office)
+    site.faces[FLOOR] = mat.floor_surface(rng, style.office)
+    site.faces[CEILING] = mat.ceiling_surface(rng, style.office)
     if rng.random() < 0.4:
-        site.faces[pick(rng, (FRONT, FRONT, LEFT, RIGHT))] = wall_surface(rng, accent=True)
+        site.faces[pick(rng, (FRONT, FRONT, LEFT, RIGHT))] = mat.wall_surface(rng, accent=True)
     skirt = pick(rng, (mat.plain(238, 237, 233), mat.wood(rng, 0.0)))
     height = float(rng.uniform(0.06, 0.13))
     # Painted on: real boards along the foot of a wall, thinner than a pixel, would flicker.
