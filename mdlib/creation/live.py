@@ -5,7 +5,6 @@ sources and a table is stored. Samples are composed on the CPU, in the threads o
 `make_loader(..., decode_on_device=True)` on the device that `to_float` is asked for.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -21,15 +20,7 @@ from mdlib.creation.workers import on_one_core
 from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
 from mdlib.loading.dataset import SceneDataset, open_dataset
-from mdlib.loading.format import (
-    DATASET_FILE,
-    first_objects,
-    live_id,
-    of_each_sample,
-    open_shards,
-    read_info,
-    read_objects,
-)
+from mdlib.loading.format import first_objects, live_id, of_each_sample, open_shards, read_info, read_objects
 from mdlib.loading.store import BaseStore
 
 
@@ -68,7 +59,7 @@ def live_dataset(path: str | Path) -> SceneDataset:
 def is_recipe_only(path: str | Path) -> bool:
     """Whether the folder `path` is a data set without pictures of its samples."""
     try:
-        return bool(json.loads((Path(path) / DATASET_FILE).read_text()).get("recipe_only"))
+        return bool(read_info(Path(path)).get("recipe_only"))
     except (OSError, ValueError, AttributeError):
         return False  # opening it will say what is wrong
 

@@ -181,8 +181,8 @@ def _outside(p: Patch, m: Material) -> Vec:
     return mix(view, ground, ((-0.02 - up) * 60 + 0.5).clamp(0, 1))
 
 
-THINGS: dict[str, Texture] = {
+TEXTURES: dict[str, Texture] = {
+    **COVERINGS,
     "wood": _wood, "front": _front, "door": _door, "books": _books, "cardboard": _cardboard, "art": _art,
     "screen": _screen, "leaf": _leaf, "rug": _rug, "outside": _outside,
 }  # fmt: skip
-TEXTURES: dict[str, Texture] = {**COVERINGS, **THINGS}
