@@ -83,7 +83,8 @@ def evaluate(
         names = jobs.setdefault(disturbed, [])
         names += [condition] if condition not in names else []
 
-    device = torch.device(device or _device_of(model))
+    weights = list(model.parameters()) if isinstance(model, nn.Module) else []  # a baseline has none
+    device = torch.device(device or (weights[0].device if weights else "cpu"))
     setting = Setting(seed, batch_size, device, size, slow_pairs, progress)
     done: dict[tuple[str, int], dict[str, dict]] = {}
     with evaluation_mode(model), torch.inference_mode():
@@ -96,9 +97,10 @@ def evaluate(
             done[name, count] = measure(models, chosen, names, setting)
 
     inner = getattr(model, "module", model)  # without a wrapper for several devices
+    parameters = sum(weight.numel() for weight in weights)
     by_condition = {name: done[disturbed][name] for name in conditions}
     return {
-        "network": {"name": getattr(inner, "name", type(model).__name__), "parameters": _parameters(model)},
+        "network": {"name": getattr(inner, "name", type(model).__name__), "parameters": parameters},
         "dataset": {
             "id": dataset.dataset_id,
             "samples": len(dataset),
@@ -243,15 +245,6 @@ def _check_names(word: str, names: Sequence[str], known: Mapping[str, object] | 
     for name in names:
         if name not in known:
             raise ValueError(f"unknown {word} {name!r}: expected some of {', '.join(known)}")
-
-
-def _parameters(model: Model) -> int:
-    return sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
-
-
-def _device_of(model: Model) -> torch.device | str:
-    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return "cpu" if first is None else first.device
 
 
 def environment(device: torch.device) -> dict[str, dict]:

@@ -85,8 +85,7 @@ def _how_it_was_measured(result: Mapping) -> str:
     height, width = protocol["size"]
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     checksums = [f"{name} {one['checksum']}" for name, one in result["sets"].items()]
-    for one in list(result["conditions"].values())[:1]:
-        checksums.append(f"disturbed {one['checksum']}")
+    checksums += [f"disturbed {one['checksum']}" for one in list(result["conditions"].values())[:1]]
     return (
         f"{width} x {height} px; seed {protocol['seed']}, split seed {protocol['split_seed']}. Data set "
         f"{dataset['id'][:16]}, {dataset['samples']:,} samples. "

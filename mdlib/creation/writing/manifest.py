@@ -54,13 +54,11 @@ def facts_of(path: Path, comment: bytes) -> dict:
     """
     try:
         archive = Archive(path)
-        found = archive.comment()
-        table = (
-            json.loads(archive.read(archive.find(STATISTICS_FILE), verify=True)) if found == comment else None
-        )
+        ours = archive.comment() == comment
+        table = json.loads(archive.read(archive.find(STATISTICS_FILE), verify=True)) if ours else None
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from None
-    if table is None:
+    if not ours:
         raise ValueError(f"{path} belongs to another recipe: delete it, or give another folder")
     return {
         "name": path.name,

@@ -99,11 +99,14 @@ def _ceiling_lights(site: Site, style: Style, night: bool) -> None:
     on = night or rng.random() < 0.6
     warm = np.array(pick(rng, ((1.0, 0.9, 0.74), (1.0, 0.95, 0.86), (1.0, 0.99, 0.97))))
     if style.office and rng.random() < 0.8:
-        side, gap = 0.6, float(rng.choice([1.8, 2.4, 3.0]))
-        xs, zs = np.arange(x0 + gap / 2, x1, gap).tolist(), np.arange(gap / 2, z1, gap).tolist()
-        site.decals += fixtures.light_panels(CEILING, xs, zs, side, 2.5 if on else 0.35)
+        # Squares let into the ceiling, `gap` metres from middle to middle.
+        half, gap = 0.3, float(rng.choice([1.8, 2.4, 3.0]))
+        shine = mat.plain(255, 252, 244, glow=2.5 if on else 0.35)
+        for x in np.arange(x0 + gap / 2, x1, gap).tolist():
+            for z in np.arange(gap / 2, z1, gap).tolist():
+                site.decals.append(Decal(CEILING, (x - half, x + half), (z - half, z + half), shine))
         # The panels light the room like one lamp of the ceiling's size and their total power.
-        radiance = (rng.uniform(5, 9) if on else 0.05) * warm * side * side / gap / gap
+        radiance = (rng.uniform(5, 9) if on else 0.05) * warm * (2 * half) * (2 * half) / gap / gap
         edges = ((x1 - x0) / 2 * 0.85, 0.0, 0.0), (0.0, 0.0, z1 / 2 * 0.85)
         middle, down = (0.0, tall - 0.01, z1 / 2), (0.0, -1.0, 0.0)
         site.lamps.append(Lamp(middle, *edges, down, tuple(radiance.tolist())))

@@ -168,11 +168,6 @@ def art(rng: np.random.Generator) -> Material:
     return Material("art", colors, scale=pick(rng, (0.72, 0.8, 1.1)), gloss=0.1, seed=_seed(rng))
 
 
-def bulb(strength: float, color=(255, 226, 180)) -> Material:
-    """A shining surface."""
-    return plain(*color, glow=strength)
-
-
 def floor_surface(rng: np.random.Generator, office: bool) -> Material:
     """Planks, parquet, tiles, carpet, concrete or terrazzo."""
     kinds = ("planks", "planks", "tiles", "carpet", "carpet", "concrete", "terrazzo") if office else (

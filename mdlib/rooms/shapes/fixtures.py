@@ -1,13 +1,10 @@
 """What hangs on walls and ceilings: pictures, screens, clocks, lamps; framed as in `openings`."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mdlib.rooms.materials import palette as mat
 from mdlib.rooms.materials.palette import pick
 from mdlib.rooms.materials.texture import Material, linear
-from mdlib.rooms.raycasting.lighting import Decal
 from mdlib.rooms.raycasting.solids import Solid, ball, box, capsule, cone, moved
 
 Rng = np.random.Generator
@@ -102,7 +99,7 @@ def pillar(
 def ceiling_lamp(rng: Rng, x: float, height: float, z: float, strength: float) -> tuple[list[Solid], float]:
     """A lamp that hangs from or sits on the ceiling, and the height of its light."""
     color = pick(rng, ((255, 240, 214), (255, 246, 232), (255, 226, 186)))
-    shine, metal = mat.bulb(strength, color), mat.metal(rng)
+    shine, metal = mat.plain(*color, glow=strength), mat.metal(rng)
     kind = rng.integers(3)
     if kind == 0:
         r = rng.uniform(0.16, 0.24)
@@ -121,13 +118,3 @@ def ceiling_lamp(rng: Rng, x: float, height: float, z: float, strength: float) -
         cone((x, low - 0.22, z), (x, low, z), 0.24, shade, 0.15),
         ball((x, low - 0.2, z), (0.09, 0.05, 0.09), shine),
     ], low - 0.27
-
-
-def light_panels(
-    face: int, xs: Sequence[float], zs: Sequence[float], side: float, strength: float
-) -> list[Decal]:
-    """Square lights let into the ceiling at every (x, z)."""
-    shine = mat.plain(255, 252, 244, glow=strength)
-    return [
-        Decal(face, (x - side / 2, x + side / 2), (z - side / 2, z + side / 2), shine) for x in xs for z in zs
-    ]

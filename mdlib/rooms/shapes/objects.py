@@ -79,7 +79,7 @@ def floor_lamp(rng: Rng) -> list[Solid]:
         solids.append(capsule((0, 0, 0), (0, tall, 0), 0.012, metal))
         solids.append(capsule((0, tall, 0), (reach, tall + 0.12, 0), 0.011, metal))
         solids.append(cone((reach, tall - 0.02, 0), (reach, tall + 0.14, 0), 0.13, metal, 0.05))
-        solids.append(ball((reach, tall - 0.02, 0), (0.07, 0.05, 0.07), mat.bulb(3.0)))
+        solids.append(ball((reach, tall - 0.02, 0), (0.07, 0.05, 0.07), mat.plain(255, 226, 180, glow=3.0)))
     else:
         r = rng.uniform(0.16, 0.23)
         solids.append(cone((0, tall - 0.15, 0), (0, tall + 0.14, 0), r, warm, r * rng.uniform(0.6, 0.95)))
