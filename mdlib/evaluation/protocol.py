@@ -10,10 +10,9 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -138,8 +137,7 @@ def _rivals(
     return rivals
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """How to measure: see `evaluate`, whose arguments these are."""
 
     seed: int

@@ -4,7 +4,7 @@ All arrays are (n, tries): n objects drawn at a time, each from its own seed, so
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ TALLEST_M = 1.9  # of things of unknown height
 _SMALLEST = 0.08  # of the picture's height: far away, some objects would be a few pixels only
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """What placements are drawn from.
 
     scale: range of an object's height over the picture's, used where there is no depth; min_inside: share of

@@ -30,9 +30,9 @@ def rules_of(preset: str, rules: Rules, size: tuple[int, int]) -> Rules:
     """The rules of placing for a preset and pictures of `size` = (H, W), from those of `standard`."""
     if preset == "tiny":
         least = max(_AREA[0], _LEAST_AREA_PX / (size[0] * size[1]))
-        return replace(rules, area=(least, _AREA[1]), min_inside=0.9)
+        return rules._replace(area=(least, _AREA[1]), min_inside=0.9)
     if preset == "cropped":
-        return replace(rules, min_inside=_INSIDE[0], max_inside=_INSIDE[1])
+        return rules._replace(min_inside=_INSIDE[0], max_inside=_INSIDE[1])
     return rules
 
 
