@@ -7,8 +7,7 @@ from pathlib import Path
 from mdlib.creation import recipe
 from mdlib.creation.writing.statistics import combine
 from mdlib.files import readable, sha256_of
-from mdlib.loading.archive import Archive
-from mdlib.loading.format import DATASET_FILE, FORMAT, STATISTICS_FILE, first_objects, live_id, read_objects
+from mdlib.loading.format import DATASET_FILE, FORMAT, live_id
 
 # In the order in which a reader of the file wants them.
 _KEYS = (
@@ -45,28 +44,6 @@ def progress(folder: Path) -> str:
     sizes = [path.stat().st_size for path in shards]
     to_go = f" (about {readable(sum(sizes) / len(sizes) * (count - len(sizes)))} to go)" if sizes else ""
     return f"{len(sizes)} of {count} shards are finished{to_go}"
-
-
-def facts_of(path: Path, comment: bytes) -> dict:
-    """What a finished shard is: name, samples, bytes, sha256 and statistics.
-
-    Raises ValueError where it is damaged or of another recipe, whose comment is not `comment`.
-    """
-    try:
-        archive = Archive(path)
-        ours = archive.comment() == comment
-        table = json.loads(archive.read(archive.find(STATISTICS_FILE), verify=True)) if ours else None
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from None
-    if not ours:
-        raise ValueError(f"{path} belongs to another recipe: delete it, or give another folder")
-    return {
-        "name": path.name,
-        "samples": len(first_objects(read_objects(archive, 0))["sample"]),
-        "bytes": path.stat().st_size,
-        "sha256": sha256_of(path),
-        "statistics": table,
-    }
 
 
 def describe(

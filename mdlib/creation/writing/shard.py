@@ -25,10 +25,19 @@ from mdlib.creation.placing.outline import Ground, Outline
 from mdlib.creation.placing.placements import place_all, with_others
 from mdlib.creation.sources import stored
 from mdlib.creation.workers import give_back_memory, stop_if_asked
-from mdlib.creation.writing.manifest import facts_of
 from mdlib.creation.writing.statistics import Statistics
+from mdlib.files import sha256_of
 from mdlib.loading import codec
-from mdlib.loading.format import DEPTH_SUFFIX, PLACEMENTS_FILE, STATISTICS_FILE, id_digits, shard_name
+from mdlib.loading.archive import Archive
+from mdlib.loading.format import (
+    DEPTH_SUFFIX,
+    PLACEMENTS_FILE,
+    STATISTICS_FILE,
+    first_objects,
+    id_digits,
+    read_objects,
+    shard_name,
+)
 from mdlib.loading.zip_writer import ShardWriter
 
 _BATCH = 16  # samples composed at a time; what they take stays in the processor's cache
@@ -183,3 +192,25 @@ class Composer:
         if scale is not None:
             values = relative.distance_of(relative.inverse(values, facts["output"]), scale)
         return stored_depth(torch.from_numpy(values), self.recipe["encoding"], scale is not None).numpy()
+
+
+def facts_of(path: Path, comment: bytes) -> dict:
+    """What a finished shard is: name, samples, bytes, sha256 and statistics.
+
+    Raises ValueError where it is damaged or of another recipe, whose comment is not `comment`.
+    """
+    try:
+        archive = Archive(path)
+        ours = archive.comment() == comment
+        table = json.loads(archive.read(archive.find(STATISTICS_FILE), verify=True)) if ours else None
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from None
+    if not ours:
+        raise ValueError(f"{path} belongs to another recipe: delete it, or give another folder")
+    return {
+        "name": path.name,
+        "samples": len(first_objects(read_objects(archive, 0))["sample"]),
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+        "statistics": table,
+    }
