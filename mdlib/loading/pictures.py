@@ -1,0 +1,307 @@
+"""The one door for pictures: files, bytes, PIL images and arrays, read by what they declare.
+
+| declared | read as |
+| --- | --- |
+| 1 bit, bool | 0 and 255 |
+| 8 bits: gray, palette, RGB, CMYK, YCbCr, HSV | as they are, in RGB |
+| 16 bits (uint16, wider integers, PIL's I), gray or colour | round(x / 257); 0 to 65,535 |
+| floats (PIL's F) | round(255 x); 0 to 1 |
+| alpha, a transparent colour | RGBA where some pixel is transparent, else RGB |
+| EXIF orientation | turned, so that up is up |
+
+Values never decide their own scale, so two pictures are never read in two ways. What cannot be read rightly
+is a ValueError with a sentence that says what was found and what to do.
+"""
+
+import io
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+Source = np.ndarray | Image.Image | bytes | str | Path
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+PER_METRE = {"mm": 1000.0, "cm": 100.0, "m": 1.0}
+LARGE_PX = 90_000_000  # larger JPEG is decoded at a smaller size where less is needed
+MOST_PX = 400_000_000  # 1.2 GB as RGB
+_KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+_ORIENTATION, _BITS, _PLANES = 0x0112, 258, 284  # numbers of EXIF and TIFF tags
+_MAY_BE_TURNED = (b"Exif\0\0", b"eXIf", b"EXIF", b"Orientation", b"Raw profile type exif", b"II*\0", b"MM\0*")
+_FULL_16 = 65535
+_OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_LEAST_OF_16_BITS = 4096  # a largest value below could be one of 8, 10 or 12 bits
+
+
+class Picture(NamedTuple):
+    """A picture as it is used, and sentences about what was done with it."""
+
+    img: np.ndarray
+    notes: list[str]
+
+
+class Opened(NamedTuple):
+    """A picture as it declares itself, upright."""
+
+    values: np.ndarray  # (H,W) or (H,W,3): bool, uint8, uint16, wider integers of 16 bits, or floats
+    alpha: np.ndarray | None  # (H,W) uint8
+    palette: np.ndarray | None  # (H,W) uint8, numbers of the colours in the palette
+    lossy: bool  # JPEG: values are near those that were stored
+    what: str  # its name in errors
+    notes: list[str]
+
+
+def read(source: Source, name: str = "", enough_px: int | None = None) -> Picture:
+    """Any picture as (H,W,3) RGB or, where some of it is transparent, (H,W,4) RGBA, uint8.
+
+    name: what errors call bytes, images and arrays; files are called by their path. enough_px: JPEG of more
+    than 90 megapixels is decoded at 1/2, 1/4 or 1/8 of its size where its sides stay at least that long.
+    Raises FileNotFoundError, or ValueError for what is no picture, damaged, above 400 megapixels, or does
+    not say what its values mean.
+    """
+    opened = open_source(source, name, enough_px)
+    img = to_8_bits(opened.values, opened.what)
+    if img.ndim == 2:
+        img = np.repeat(img[..., None], 3, axis=2)
+    if opened.alpha is not None:
+        img = np.dstack([img, opened.alpha])
+    return Picture(np.ascontiguousarray(img), opened.notes)
+
+
+def read_picture(source: Source, name: str = "", enough_px: int | None = None) -> np.ndarray:
+    """As `read`, (H,W,3) uint8 RGB; ValueError as well for a picture that is transparent in parts."""
+    what = str(source) if isinstance(source, str | Path) else name or "the picture"
+    return opaque(read(source, name, enough_px).img, what)
+
+
+def opaque(img: np.ndarray, what: str) -> np.ndarray:
+    """Picture (H,W,3) as it is; ValueError for (H,W,4): what alpha hides is nobody's picture."""
+    if img.shape[2] == 3:
+        return img
+    raise ValueError(
+        f"{what} is transparent in {(img[..., 3] < 255).mean():.1%} of its pixels, and nothing says what is seen "
+        f"there: save it without transparency"
+    )
+
+
+def read_depth(source: Source, unit: str = "mm", name: str = "") -> np.ndarray:
+    """Measured depth as (H,W) float32, distance along the optical axis in metres, nan = unknown.
+
+    The source is one channel of 16 bits, wider integers or floats that count in `unit`; see `metres`.
+    Raises ValueError for a picture with colours or 8 bits, which measures nothing.
+    """
+    opened = open_source(source, name)
+    values = opened.values
+    if values.ndim != 2 or values.dtype.itemsize == 1:
+        mode = "L" if values.ndim == 2 else "RGB"
+        raise ValueError(
+            f"{opened.what} is a picture of mode {mode}; depth is 16-bit gray PNG in millimetres, 0 = unknown, "
+            f"or in the unit that --depth-unit tells"
+        )
+    return metres(values, unit)
+
+
+def metres(values: np.ndarray, unit: str = "mm") -> np.ndarray:
+    """Stored depth to float32 metres; 0, less and, of integers, 65,535 are unknown: nan.
+
+    unit: "mm", "cm", "m", or how many units a metre has, such as "5000" (TUM RGB-D) or "256" (KITTI).
+    """
+    per_metre = units_per_metre(unit)
+    known = (values > 0) & (values != _FULL_16 if values.dtype.kind in "iu" else np.isfinite(values))
+    return np.where(known, values / per_metre, np.nan).astype(np.float32)
+
+
+def units_per_metre(unit: str) -> float:
+    """How many of `unit` a metre has; ValueError for what is no unit."""
+    number = PER_METRE.get(unit, 0.0)
+    with suppress(ValueError):
+        number = number or float(unit)
+    if 0 < number < float("inf"):
+        return number
+    raise ValueError(
+        f"the unit of depth is {unit!r}; it is mm, cm, m, or how many units a metre has, such as 5000 (TUM "
+        f"RGB-D) or 256 (KITTI)"
+    )
+
+
+def to_8_bits(values: np.ndarray, what: str) -> np.ndarray:
+    """Values of any shape to uint8, by their type; ValueError where they are not what the type means."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        if not (low >= -1e-6 and high <= 1 + 1e-6):  # nan is neither
+            raise ValueError(f"{what} has values from {low:g} to {high:g}, but floats are read from 0 to 1")
+        return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    if low < 0 or high > _FULL_16:
+        raise ValueError(f"{what} has values from {low} to {high}, but 16 bits hold 0 to {_FULL_16}")
+    if 0 < high < _LEAST_OF_16_BITS:
+        raise ValueError(
+            f"{what} has 16 bits, but its largest value is {high}: it may be one of 8, 10 or 12 bits, and "
+            f"nothing says which. Save it with 8 bits, or scaled to the full range (12 bits: times 16)"
+        )
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def open_source(source: Source, name: str = "", enough_px: int | None = None, turn: bool = True) -> Opened:
+    """A picture as it declares itself; arguments and errors are those of `read`. `turn`: by its EXIF data."""
+    name = name or "the picture"
+    if isinstance(source, np.ndarray):
+        return _of_array(source, name)
+    data, notes = None, []
+    if isinstance(source, str | Path):
+        name, path = str(source), Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such picture file")
+        source = path.read_bytes()
+    if isinstance(source, bytes):
+        data = source
+        source, notes = _identified(data, name), []
+        _limit(source, name, enough_px, notes)
+    if not isinstance(source, Image.Image):
+        raise ValueError(
+            f"{name} is a {type(source).__name__}, but a picture is expected: an array (H,W,3) of uint8, a "
+            f"PIL image or the path of a picture file"
+        )
+    tags = getattr(source, "tag_v2", {})
+    if tags.get(_PLANES) == 2 and max(tags.get(_BITS, (8,))) > 8:  # PIL takes single bytes for values
+        raise ValueError(f"{name} is a TIFF with its channels apart, 16 bits each: save it as PNG")
+    if source.mode not in _MODES and source.mode[0] not in "IF":
+        raise ValueError(f"{name} is a picture of mode {source.mode}, which is not read: save it as RGB")
+    try:
+        parts = _declared(source, data)
+        turned = source.getexif().get(_ORIENTATION, 1) if turn else 1
+    except MemoryError:
+        raise ValueError(f"{name} has {_size(source)}, too many for this memory: make it smaller") from None
+    except Exception as error:  # decoders raise whatever they stumble over in a damaged file
+        raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
+    values, alpha, palette = (None if part is None else upright(part, turned) for part in parts)
+    if alpha is not None:
+        alpha = ((alpha.astype(np.uint32) + 128) // 257).astype(np.uint8) if alpha.itemsize == 2 else alpha
+        alpha = None if alpha.min() == 255 else alpha
+    lossy = source.format in ("JPEG", "MPO", "AVIF") or (
+        source.format == "WEBP" and b"VP8L" not in (data or b"")
+    )
+    return Opened(values, alpha, palette, lossy, name, notes)
+
+
+def orientation_of(data: bytes) -> int:
+    """The EXIF orientation of a picture file, 1 to 8; 1 = as it lies, also for what is no picture."""
+    if not any(mark in data for mark in _MAY_BE_TURNED):
+        return 1
+    try:
+        return int(_identified(data, "").getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged data are told by who reads the picture
+        return 1
+
+
+def upright(img: np.ndarray, orientation: int) -> np.ndarray:
+    """Picture (H,W) or (H,W,C) as it lies in the file to how it is seen, by its EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        img = img.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        img = img[:, ::-1]
+    return img[::-1] if orientation in (3, 4, 7, 8) else img
+
+
+def _of_array(array: np.ndarray, name: str) -> Opened:
+    values = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    channels = values.shape[2] if values.ndim == 3 else 1
+    kinds = values.dtype.kind in "buif" and values.dtype != np.int8
+    if values.ndim not in (2, 3) or channels not in (1, 3, 4) or not kinds or not values.size:
+        raise ValueError(
+            f"{name} is an array of shape {array.shape} and type {array.dtype}, but (H,W,3) of uint8 (RGB, 0 "
+            f"to 255), uint16 or floats from 0 to 1 is expected, (H,W,4) with alpha, or (H,W) gray"
+        )
+    what = f"{name} is an array of shape {array.shape} and type {array.dtype}; it"
+    alpha = to_8_bits(values[..., 3], f"the alpha of {name}") if channels == 4 else None
+    alpha = None if alpha is None or alpha.min() == 255 else alpha
+    return Opened(values[..., :3] if channels == 4 else values, alpha, None, False, what, [])
+
+
+def _identified(data: bytes, name: str) -> Image.Image:
+    """The picture in `data`, its pixels not read yet.
+
+    Image.open would do, but for its limit on pixels, which is one number for the whole process, and for rare
+    kinds that it takes text or other files for.
+    """
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        raise ValueError(
+            f"{name} is a HEIC photo, as iPhones take them, which is not read here: save it as JPEG (on the "
+            f"phone: Settings, Camera, Formats, Most Compatible; on a computer: open it and export it)"
+        )
+    for load_kinds in (Image.preinit, Image.init):
+        load_kinds()
+        for factory, accepts in (Image.OPEN[kind] for kind in _KINDS if kind in Image.OPEN):
+            if accepts(data[:16]) is True:
+                try:
+                    return factory(io.BytesIO(data), "")
+                except Exception as error:  # as above
+                    raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
+    raise ValueError(f"{name} is not a picture: expected a JPEG, PNG or WebP file")
+
+
+def _limit(img: Image.Image, name: str, enough_px: int | None, notes: list[str]) -> None:
+    """See to it that the pixels fit in memory: JPEG is decoded smaller where less is enough."""
+    size, width = _size(img), img.width
+    if enough_px and img.width * img.height > LARGE_PX:
+        img.draft(None, (enough_px, enough_px))
+        if img.width < width:
+            notes.append(f"{name} has {size}; it was read at 1/{round(width / img.width)} of its size.")
+    if img.width * img.height > MOST_PX:
+        raise ValueError(f"{name} has {size}, and {MOST_PX // 10**6} are read at most: make it smaller")
+
+
+def _size(img: Image.Image) -> str:
+    return f"{img.width * img.height / 1e6:.0f} megapixels"
+
+
+def _declared(
+    img: Image.Image, data: bytes | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Values, alpha and palette numbers of `Opened`, as they lie in the file."""
+    wide = None if data is None else _sixteen_bits(img, data)
+    if wide is not None:
+        channels = wide.shape[2]
+        alpha = wide[..., -1] if channels in (2, 4) else None
+        return (wide[..., :3] if channels > 2 else wide[..., 0]), alpha, None
+    if img.mode[0] in "IF":
+        values = np.asarray(img).astype(np.uint16) if ";" in img.mode else np.asarray(img)
+        if getattr(img, "tag_v2", {}).get(_BITS) == (12,):  # a TIFF that says so
+            values = ((values.astype(np.uint32) * _FULL_16 + 2047) // 4095).astype(np.uint16)
+        clear = img.info.get("transparency")
+        return values, None if clear is None else np.where(values == clear, 0, 255).astype(np.uint8), None
+    palette = np.asarray(img.getchannel(0)) if img.mode in ("P", "PA") else None
+    transparent = img.has_transparency_data
+    img = img.convert("LA") if img.mode == "La" else img
+    mode = "RGBA" if transparent else "L" if img.mode in ("1", "L") else "RGB"
+    values = np.asarray(img if img.mode == mode else img.convert(mode))
+    return (values[..., :3], values[..., 3], palette) if transparent else (values, None, palette)
+
+
+def _sixteen_bits(img: Image.Image, data: bytes) -> np.ndarray | None:
+    """(H,W,2 to 4) uint16 of PNG or TIFF with 16 bits a channel, of which PIL keeps the upper 8; else None.
+
+    The lower ones come from a second look, in which PIL takes the bytes in the other order.
+    """
+    layout = img.tile[0][3] if img.tile else ""
+    raw = layout if isinstance(layout, str) else layout[0]
+    if raw[:-1] not in ("RGB;16", "RGBA;16", "LA;16"):
+        return None
+    other, turned = _identified(data, ""), raw[:-1] + _OTHER_ORDER[raw[-1]]
+    if raw == "LA;16B":  # both bytes of both channels, as if they were four channels
+        turned = "RGBA"
+    layouts = [turned if isinstance(layout, str) else (turned, *tile[3][1:]) for tile in other.tile]
+    make = getattr(type(other.tile[0]), "_make", tuple)  # tiles were plain tuples once
+    other.tile = [make((*tile[:3], one)) for tile, one in zip(other.tile, layouts, strict=True)]
+    if turned == "RGBA":
+        parts = np.asarray(other).astype(np.uint16)
+        return parts[..., 0::2] << 8 | parts[..., 1::2]
+    return np.asarray(img).astype(np.uint16) << 8 | np.asarray(other)
