@@ -9,6 +9,7 @@ from mdlib.creation.depth.teacher import DEFAULT, locate
 from mdlib.creation.sources.pictures import folder_pictures
 from mdlib.files import sha256_of
 from mdlib.loading.format import FORMAT
+from mdlib.loading.masks import check_class
 
 ENCODINGS = ("exact", "fast")
 PRESETS = ("standard", "tiny", "cropped")
@@ -35,6 +36,8 @@ class CreateConfig:
     """Folder with cut-outs: pictures with transparency, or any pictures together with --fg-mask."""
     fg_mask: Path | None = None
     """Folder with the masks of the cut-outs: white = object, under the same file names."""
+    mask_class: str = field(default="", metadata=ADVANCED)
+    """Of masks with several classes, the one that is the object: its number, or its colour as #rrggbb."""
     rooms: int = 0
     """Draw this many rooms instead of --bg: with exact depth."""
     props: int = 0
@@ -116,6 +119,11 @@ class CreateConfig:
             raise ValueError("give cut-outs one way: --fg DIR for pictures, or --props N for drawn objects")
         if self.fg_mask is not None and self.fg is None:
             raise ValueError("--fg-mask holds masks of the pictures in --fg, which is not given")
+        check_class(self.mask_class)
+        if self.mask_class and self.fg_mask is None:
+            raise ValueError(
+                "--mask-class chooses among the classes of the masks in --fg-mask, which is not given"
+            )
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding is {self.encoding!r}; there are 'exact' and 'fast'")
         if self.preset not in PRESETS:
@@ -200,6 +208,8 @@ def make_recipe(config: CreateConfig) -> dict:
     }
     if config.fg_mask is not None:
         made["masks"] = _folder(config.fg_mask, "masks of the cut-outs")
+        if config.mask_class:
+            made["masks"]["class"] = config.mask_class
     if config.bg_depth is not None:
         made["bg_depth"] = _folder(config.bg_depth, "depth of the backgrounds")
     if config.depth_from == "teacher":

@@ -125,7 +125,11 @@ def _sources(config: CreateConfig, crew: Crew) -> tuple[list[Background], list[C
     backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale, fov)
     if config.bg_depth is not None:
         backgrounds = add_depth(backgrounds, config.bg, config.bg_depth, config.seed)
-    cutouts = [] if config.fg is None else folder_cutouts(config.fg, config.fg_mask, longest_px=2 * max(size))
+    cutouts = (
+        []
+        if config.fg is None
+        else folder_cutouts(config.fg, config.fg_mask, 2 * max(size), config.mask_class)
+    )
     tasks = [(room_background, i, size, config.seed) for i in range(config.rooms)]
     tasks += [(prop_cutout, i, config.seed) for i in range(config.props)]
     drawn = crew.all("sources", tasks)

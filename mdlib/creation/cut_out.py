@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from mdlib.creation.sources.pictures import folder_pictures
 from mdlib.files import write_whole
 from mdlib.loading import codec
+from mdlib.loading.pictures import read_picture
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "table", "dog",
@@ -67,7 +68,7 @@ def cut_out(config: CutoutConfig, progress: bool = True) -> list[Path]:
     config.out.mkdir(parents=True, exist_ok=True)
     written = []
     for photo in tqdm(photos, unit=" photographs", desc="cutout", disable=not progress):
-        img = codec.open_picture(photo).convert("RGB")
+        img = Image.fromarray(read_picture(photo, enough_px=2 * config.longest_px))
         img.thumbnail((config.longest_px, config.longest_px), Image.Resampling.LANCZOS)
         rgba = cut(np.asarray(img), model, channels)
         if rgba is None:

@@ -7,7 +7,7 @@ gray PNG. One shard for each background, by a recipe, through any interruption, 
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _recipe(config: PackConfig, store: Store) -> dict:
         "mdlib": __version__,
         "kind": "pack",
         "source": store.info["id"],
-        "layout": asdict(config.layout),
+        "layout": config.layout.described(),
         "size": list(store.size),
         "encoding": "exact",
         "jpeg_quality": config.jpeg_quality,
@@ -116,7 +116,9 @@ def _make(config: PackConfig, store: Store, out: Path, crew: Crew) -> dict:
     things = things or [name.decode("utf-8", "replace") for name in store.columns["sample"].tolist()]
     cutouts = [{"name": name, "group": i} for i, name in enumerate(things)]
     depth = {"kind": store.info["depth"]["kind"]}
-    if depth["kind"] != "none":
+    if depth["kind"] == "metric":
+        depth |= {"suffix": ".png", **store.info["depth"]}
+    elif depth["kind"] == "relative":
         unit = "closeness / 255, relative"
         depth |= {"suffix": ".png", "dtype": "uint8", "unit": unit, "near_m": codec.NEAR_M}
     made = {"size": list(store.size), "encoding": "exact", "depth": depth}

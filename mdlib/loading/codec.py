@@ -15,14 +15,14 @@ nearer, 0 infinitely far.
 """
 
 import io
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from mdlib.loading import png
+from mdlib.loading import pictures, png
 
 try:
     import simplejpeg
@@ -33,8 +33,7 @@ NEAR_M = 0.5
 FAR_MM = 65535
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 RINGING = (16, 239)  # masks in JPEG: values at or beyond these are black or white that the encoder disturbed
-HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
+COLOUR = 16  # levels between the channels of a pixel; gray that went through a JPEG stays below
 
 
 def encode_jpeg(img: np.ndarray, quality: int = 90) -> bytes:
@@ -60,10 +59,10 @@ def encode_png(img: np.ndarray, level: int = 1) -> bytes:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Picture bytes to an array: (H,W,3) uint8 RGB, (H,W) uint8 gray, or (H,W) uint16.
+    """Picture bytes to an array: (H,W,3) uint8 RGB, (H,W) uint8 gray, or (H,W) uint16, as they lie there.
 
-    The kind is read from the bytes, never from a file name. Raises ValueError for bytes that are no
-    picture or a damaged one.
+    Of other projects also RGBA where it is transparent in parts, uint16 RGB, and floats. The kind is read
+    from the bytes, never from a file name. Raises ValueError for bytes that are no picture or a damaged one.
     """
     if data[:3] == JPEG_SIGNATURE and simplejpeg is not None:
         _, _, space, _ = _jpeg_header(data)
@@ -78,7 +77,7 @@ def decode(data: bytes) -> np.ndarray:
         gray = png.decode(data)
         if gray is not None:
             return gray if gray.dtype == np.uint8 else gray.astype(np.uint16)
-    return _decode_with_pil(data)
+    return pictures.stored(data)
 
 
 def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:
@@ -92,16 +91,25 @@ def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:
     """
     if data[:3] == JPEG_SIGNATURE and simplejpeg is not None and _decode_jpeg_into(data, out, reduce):
         return
-    full = (out.shape[0] * reduce, out.shape[1] * reduce)
     img = decode(data)
-    if out.ndim == 2 and img.ndim == 3:
-        img = as_gray(img)
-    expected = (*full, *out.shape[2:])
+    fit_into(pictures.rgb_of(img, "a picture") if out.ndim == 3 else as_gray(img), out, reduce)
+
+
+def fit_into(img: np.ndarray, out: np.ndarray, reduce: int = 1) -> None:
+    """Copy a decoded picture into `out`, 1 / `reduce` as large; ValueError for another size or kind."""
+    expected = (out.shape[0] * reduce, out.shape[1] * reduce, *out.shape[2:])
     if img.shape != expected or img.dtype.itemsize != out.dtype.itemsize:
         raise ValueError(
             f"a picture of shape {img.shape} ({img.dtype}) where {expected} ({out.dtype}) was expected"
         )
     out[:] = img if reduce == 1 else _shrunk(img, reduce)
+
+
+def is_gray_jpeg(data: bytes) -> bool:
+    """Whether JPEG bytes hold one channel; read from their header."""
+    if simplejpeg is not None:
+        return _jpeg_header(data)[2] == "Gray"
+    return decode(data).ndim == 2
 
 
 def _decode_jpeg_into(data: bytes, out: np.ndarray, reduce: int) -> bool:
@@ -125,7 +133,9 @@ def as_gray(img: np.ndarray) -> np.ndarray:
     """Picture (H,W) or (H,W,3) uint8 whose channels agree, to (H,W); ValueError for a colour picture."""
     if img.ndim == 2:
         return img
-    if img.size and int((img.max(2) - img.min(2)).max()) > _COLOUR:
+    if img.shape[2] == 4:
+        raise ValueError("a picture with transparent parts where a gray one was expected")
+    if img.size and int((img.max(2) - img.min(2)).max()) > COLOUR:
         raise ValueError("a colour picture where a gray one was expected (a mask, or depth as one channel)")
     return img[..., 1].copy()  # green: half of what the eye and the JPEG encoder call brightness
 
@@ -175,50 +185,44 @@ def _jpeg_header(data: bytes) -> tuple[int, int, str, str]:
         raise ValueError(f"damaged JPEG data: {error}") from None
 
 
-def _decode_with_pil(data: bytes) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as img:
-            if img.mode.startswith("I"):  # 16-bit gray
-                return np.asarray(img).astype(np.uint16)
-            gray = img.mode in ("L", "1")
-            return np.asarray(img.convert("L" if gray else "RGB"))
-    except UnidentifiedImageError:
-        raise ValueError("not a picture (expected JPEG, PNG or WebP data)") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"damaged picture data: {error}") from None
+def read_depth(source: pictures.Source, unit: str = "mm", name: str = "") -> np.ndarray:
+    """Measured depth as (H,W) float32, distance along the optical axis in metres, nan = unknown.
 
-
-def read_picture(path: str | Path) -> np.ndarray:
-    """Picture file to (H,W,3) uint8 RGB, turned as its EXIF orientation says.
-
-    Raises FileNotFoundError, or ValueError naming the file where it is no picture or damaged.
+    The source is one channel of 16 bits, wider integers or floats that count in `unit`; see `metres`.
+    Raises ValueError for a picture with colours or 8 bits, which measures nothing.
     """
-    with open_picture(path) as img:
-        return np.asarray(img.convert("RGB"))
-
-
-def open_picture(path: str | Path) -> Image.Image:
-    """Picture file to a fully loaded PIL image in its own mode, turned as its EXIF orientation says."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such picture file")
-    return open_picture_bytes(path.read_bytes(), str(path))
-
-
-def open_picture_bytes(data: bytes, name: str) -> Image.Image:
-    """As `open_picture`, of the content of a file; `name` is what errors call it."""
-    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+    opened = pictures.open_source(source, name)
+    values = opened.values
+    if values.ndim != 2 or values.dtype.itemsize == 1:
+        mode = "L" if values.ndim == 2 else "RGB"
         raise ValueError(
-            f"{name} is a HEIC photo, as iPhones take them, which is not read here: save it as JPEG (on the "
-            f"phone: Settings, Camera, Formats, Most Compatible; on a computer: open it and export it)"
+            f"{opened.what} is a picture of mode {mode}; depth is 16-bit gray PNG in millimetres, 0 = "
+            f"unknown, or in the unit that --depth-unit tells"
         )
-    try:
-        with Image.open(io.BytesIO(data)) as img:
-            return ImageOps.exif_transpose(img)
-    except UnidentifiedImageError:
-        raise ValueError(f"{name} is not a picture: expected a JPEG, PNG or WebP file") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
+    return metres(values, unit)
+
+
+def metres(values: np.ndarray, unit: str = "mm") -> np.ndarray:
+    """Stored depth to float32 metres; 0, less and, of integers, 65,535 are unknown: nan.
+
+    unit: "mm", "cm", "m", or how many units a metre has, such as "5000" (TUM RGB-D) or "256" (KITTI).
+    """
+    per_metre = units_per_metre(unit)
+    known = (values > 0) & (values != FAR_MM if values.dtype.kind in "iu" else np.isfinite(values))
+    return np.where(known, values / per_metre, np.nan).astype(np.float32)
+
+
+def units_per_metre(unit: str) -> float:
+    """How many of `unit` a metre has; ValueError for what is no unit."""
+    number = {"mm": 1000.0, "cm": 100.0, "m": 1.0}.get(unit, 0.0)
+    with suppress(ValueError):
+        number = number or float(unit)
+    if 0 < number < float("inf"):
+        return number
+    raise ValueError(
+        f"the unit of depth is {unit!r}; it is mm, cm, m, or how many units a metre has, such as 5000 (TUM "
+        f"RGB-D) or 256 (KITTI)"
+    )
 
 
 def z_to_mm(z_m: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:

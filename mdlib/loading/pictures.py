@@ -15,7 +15,6 @@ is a ValueError with a sentence that says what was found and what to do.
 
 import io
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +24,6 @@ from PIL import Image
 Source = np.ndarray | Image.Image | bytes | str | Path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
-PER_METRE = {"mm": 1000.0, "cm": 100.0, "m": 1.0}
 LARGE_PX = 90_000_000  # larger JPEG is decoded at a smaller size where less is needed
 MOST_PX = 400_000_000  # 1.2 GB as RGB
 _KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
@@ -65,9 +63,7 @@ def read(source: Source, name: str = "", enough_px: int | None = None) -> Pictur
     not say what its values mean.
     """
     opened = open_source(source, name, enough_px)
-    img = to_8_bits(opened.values, opened.what)
-    if img.ndim == 2:
-        img = np.repeat(img[..., None], 3, axis=2)
+    img = rgb_of(opened.values, opened.what)
     if opened.alpha is not None:
         img = np.dstack([img, opened.alpha])
     return Picture(np.ascontiguousarray(img), opened.notes)
@@ -76,57 +72,27 @@ def read(source: Source, name: str = "", enough_px: int | None = None) -> Pictur
 def read_picture(source: Source, name: str = "", enough_px: int | None = None) -> np.ndarray:
     """As `read`, (H,W,3) uint8 RGB; ValueError as well for a picture that is transparent in parts."""
     what = str(source) if isinstance(source, str | Path) else name or "the picture"
-    return opaque(read(source, name, enough_px).img, what)
+    return rgb_of(read(source, name, enough_px).img, what)
 
 
-def opaque(img: np.ndarray, what: str) -> np.ndarray:
-    """Picture (H,W,3) as it is; ValueError for (H,W,4): what alpha hides is nobody's picture."""
-    if img.shape[2] == 3:
-        return img
-    raise ValueError(
-        f"{what} is transparent in {(img[..., 3] < 255).mean():.1%} of its pixels, and nothing says what is seen "
-        f"there: save it without transparency"
-    )
+def stored(data: bytes) -> np.ndarray:
+    """Picture bytes as they lie in the file, not turned: values as declared, RGBA where it is transparent."""
+    opened = open_source(data, "the data", turn=False)
+    if opened.alpha is None:
+        return opened.values
+    return np.dstack([rgb_of(opened.values, opened.what), opened.alpha])
 
 
-def read_depth(source: Source, unit: str = "mm", name: str = "") -> np.ndarray:
-    """Measured depth as (H,W) float32, distance along the optical axis in metres, nan = unknown.
-
-    The source is one channel of 16 bits, wider integers or floats that count in `unit`; see `metres`.
-    Raises ValueError for a picture with colours or 8 bits, which measures nothing.
-    """
-    opened = open_source(source, name)
-    values = opened.values
-    if values.ndim != 2 or values.dtype.itemsize == 1:
-        mode = "L" if values.ndim == 2 else "RGB"
+def rgb_of(img: np.ndarray, what: str) -> np.ndarray:
+    """Values as declared to (H,W,3) uint8; ValueError for RGBA: what alpha hides is nobody's picture."""
+    if img.ndim == 3 and img.shape[2] == 4:
+        share = (img[..., 3] < 255).mean()
         raise ValueError(
-            f"{opened.what} is a picture of mode {mode}; depth is 16-bit gray PNG in millimetres, 0 = unknown, "
-            f"or in the unit that --depth-unit tells"
+            f"{what} is transparent in {share:.1%} of its pixels, and nothing says what is seen there: save "
+            f"it without transparency"
         )
-    return metres(values, unit)
-
-
-def metres(values: np.ndarray, unit: str = "mm") -> np.ndarray:
-    """Stored depth to float32 metres; 0, less and, of integers, 65,535 are unknown: nan.
-
-    unit: "mm", "cm", "m", or how many units a metre has, such as "5000" (TUM RGB-D) or "256" (KITTI).
-    """
-    per_metre = units_per_metre(unit)
-    known = (values > 0) & (values != _FULL_16 if values.dtype.kind in "iu" else np.isfinite(values))
-    return np.where(known, values / per_metre, np.nan).astype(np.float32)
-
-
-def units_per_metre(unit: str) -> float:
-    """How many of `unit` a metre has; ValueError for what is no unit."""
-    number = PER_METRE.get(unit, 0.0)
-    with suppress(ValueError):
-        number = number or float(unit)
-    if 0 < number < float("inf"):
-        return number
-    raise ValueError(
-        f"the unit of depth is {unit!r}; it is mm, cm, m, or how many units a metre has, such as 5000 (TUM "
-        f"RGB-D) or 256 (KITTI)"
-    )
+    img = to_8_bits(img, what)
+    return np.repeat(img[..., None], 3, axis=2) if img.ndim == 2 else img
 
 
 def to_8_bits(values: np.ndarray, what: str) -> np.ndarray:
@@ -153,9 +119,11 @@ def to_8_bits(values: np.ndarray, what: str) -> np.ndarray:
 def open_source(source: Source, name: str = "", enough_px: int | None = None, turn: bool = True) -> Opened:
     """A picture as it declares itself; arguments and errors are those of `read`. `turn`: by its EXIF data."""
     name = name or "the picture"
-    if isinstance(source, np.ndarray):
-        return _of_array(source, name)
     data, notes = None, []
+    if isinstance(source, np.ndarray):
+        values, alpha = _of_array(source, name)
+        name = f"{name} is an array of shape {source.shape} and type {source.dtype}; it"
+        return Opened(values, _varying(alpha, name), None, False, name, notes)
     if isinstance(source, str | Path):
         name, path = str(source), Path(source)
         if not path.is_file():
@@ -183,13 +151,9 @@ def open_source(source: Source, name: str = "", enough_px: int | None = None, tu
     except Exception as error:  # decoders raise whatever they stumble over in a damaged file
         raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
     values, alpha, palette = (None if part is None else upright(part, turned) for part in parts)
-    if alpha is not None:
-        alpha = ((alpha.astype(np.uint32) + 128) // 257).astype(np.uint8) if alpha.itemsize == 2 else alpha
-        alpha = None if alpha.min() == 255 else alpha
-    lossy = source.format in ("JPEG", "MPO", "AVIF") or (
-        source.format == "WEBP" and b"VP8L" not in (data or b"")
-    )
-    return Opened(values, alpha, palette, lossy, name, notes)
+    lossless_webp = source.format == "WEBP" and data is not None and b"VP8L" in data
+    lossy = source.format in ("JPEG", "MPO", "AVIF", "WEBP") and not lossless_webp
+    return Opened(values, _varying(alpha, name), palette, lossy, name, notes)
 
 
 def orientation_of(data: bytes) -> int:
@@ -211,7 +175,14 @@ def upright(img: np.ndarray, orientation: int) -> np.ndarray:
     return img[::-1] if orientation in (3, 4, 7, 8) else img
 
 
-def _of_array(array: np.ndarray, name: str) -> Opened:
+def _varying(alpha: np.ndarray | None, what: str) -> np.ndarray | None:
+    """Alpha as uint8, None where it hides nothing."""
+    alpha = None if alpha is None else to_8_bits(alpha, f"{what} has alpha, which")
+    return None if alpha is None or alpha.min() == 255 else alpha
+
+
+def _of_array(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values and alpha of `Opened`, as they lie in an array."""
     values = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     channels = values.shape[2] if values.ndim == 3 else 1
     kinds = values.dtype.kind in "buif" and values.dtype != np.int8
@@ -220,10 +191,7 @@ def _of_array(array: np.ndarray, name: str) -> Opened:
             f"{name} is an array of shape {array.shape} and type {array.dtype}, but (H,W,3) of uint8 (RGB, 0 "
             f"to 255), uint16 or floats from 0 to 1 is expected, (H,W,4) with alpha, or (H,W) gray"
         )
-    what = f"{name} is an array of shape {array.shape} and type {array.dtype}; it"
-    alpha = to_8_bits(values[..., 3], f"the alpha of {name}") if channels == 4 else None
-    alpha = None if alpha is None or alpha.min() == 255 else alpha
-    return Opened(values[..., :3] if channels == 4 else values, alpha, None, False, what, [])
+    return (values[..., :3], values[..., 3]) if channels == 4 else (values, None)
 
 
 def _identified(data: bytes, name: str) -> Image.Image:

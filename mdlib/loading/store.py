@@ -100,7 +100,10 @@ class Store(BaseStore):
     archive: "Archive | FolderArchive"
     members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
     bg_members: np.ndarray  # member number of each background, int64
-    tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one, uint8
+    tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one
+    readers: dict[str, Callable] = field(
+        default_factory=dict
+    )  # kind -> what does decode_into's work, if else
 
     def tensors(
         self,
@@ -145,9 +148,10 @@ class Store(BaseStore):
         height, width = (side // reduce for side in self.size)
         shape = (len(rows), height, width, 3) if colour else (len(rows), height, width)
         out = empty(shape, np.uint16 if metres else np.uint8)
+        read = self.readers.get(kind, codec.decode_into)
         for k, one in enumerate(data):
             try:
-                codec.decode_into(one, out[k], reduce)
+                read(one, out[k], reduce)
             except ValueError as error:
                 raise self._named(error, rows[k], self.members[kind].item(rows[k])) from None
         if kind in self.tables:

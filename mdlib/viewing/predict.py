@@ -1,6 +1,6 @@
 """Mask and depth of any two pictures of the same place.
 
-Pictures are arrays (H,W,3 uint8 RGB), PIL images or paths; what comes back has their size.
+Sources are arrays (H,W,3 uint8 RGB), PIL images or paths; what comes back has their size.
 """
 
 from collections.abc import Mapping
@@ -9,16 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import nn
 from torch.nn.functional import interpolate
 
-from mdlib.loading.codec import read_picture
+from mdlib.loading.pictures import Source, read_picture
 from mdlib.modeling.networks.base import MIN_SIZE, evaluation_mode
 from mdlib.modeling.registry import load_model
 from mdlib.viewing.network.grad_cam import grad_cam
-
-Picture = np.ndarray | Image.Image | str | Path
 
 MIN_SIDE_PX, MAX_SIDE_PX = 128, 512
 
@@ -60,7 +57,7 @@ class Predictor:
         """Predictor with packaged weights, such as "mdnet", or those of a folder; see `load_model`."""
         return cls(load_model(path), device, max_side)
 
-    def __call__(self, bg: Picture, fg_bg: Picture) -> Prediction:
+    def __call__(self, bg: Source, fg_bg: Source) -> Prediction:
         """Mask and depth of the scene `fg_bg`, whose empty background is `bg`.
 
         Raises ValueError for two pictures of different size, pictures with a side under 16 pixels, and
@@ -73,7 +70,7 @@ class Predictor:
         return Prediction(mask, None if depth is None else _to_array(depth, size))
 
     def grad_cam(
-        self, bg: Picture, fg_bg: Picture, layers: Mapping[str, str] | None = None
+        self, bg: Source, fg_bg: Source, layers: Mapping[str, str] | None = None
     ) -> dict[str, np.ndarray]:
         """Where the network looks for "mask" and "depth": (H,W) float32, 0 to 1; see network.grad_cam.
 
@@ -82,11 +79,9 @@ class Predictor:
         pair, size = self._inputs(bg, fg_bg)
         return {name: _to_array(cam, size) for name, cam in grad_cam(self.model, *pair, layers).items()}
 
-    def _inputs(
-        self, bg: Picture, fg_bg: Picture
-    ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
+    def _inputs(self, bg: Source, fg_bg: Source) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
         """Both pictures as the network gets them, (1,3,h,w) each, and the size (H, W) that they had."""
-        bg_img, fg_bg_img = as_picture(bg, "bg"), as_picture(fg_bg, "fg_bg")
+        bg_img, fg_bg_img = read_picture(bg, "bg"), read_picture(fg_bg, "fg_bg")
         _check_sizes(bg_img, fg_bg_img)
         size = bg_img.shape[:2]
         inner = _inner_size(size, self.min_side, self.max_side)
@@ -94,28 +89,6 @@ class Predictor:
         if inner != size:
             pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
         return (pair[:1], pair[1:]), size
-
-
-def as_picture(picture: Picture, name: str = "picture") -> np.ndarray:
-    """Array, PIL image or path to (H,W,3) uint8 RGB; PIL images are turned as their EXIF data say.
-
-    Raises ValueError naming the argument where it is no such picture; FileNotFoundError for a missing file.
-    """
-    if isinstance(picture, (str, Path)):
-        return read_picture(picture)
-    if isinstance(picture, Image.Image):
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(
-            f"{name} is a {type(picture).__name__}, but a picture is expected: an array (H,W,3) of uint8, "
-            f"a PIL image or the path of a picture file"
-        )
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
-            f"{name} is an array of shape {picture.shape} and type {picture.dtype}, but (H,W,3) of uint8 "
-            f"(RGB, 0 to 255) is expected"
-        )
-    return picture
 
 
 def _check_sizes(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> None:

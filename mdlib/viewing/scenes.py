@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from mdlib.evaluation.metrics import mask_metrics
 from mdlib.loading.codec import decode, depth_to_closeness, encode_png, to_unit
+from mdlib.loading.pictures import read_picture
 from mdlib.viewing.figures import overlay, panel, sample_grid
-from mdlib.viewing.predict import Prediction, Predictor, as_picture
+from mdlib.viewing.predict import Prediction, Predictor
 
 if TYPE_CHECKING:
     from mdlib.loading.dataset import SceneDataset
@@ -62,7 +63,7 @@ def sample(config: SampleConfig) -> list[Path]:
 
 def predict(config: PredictConfig) -> list[Path]:
     """Write what the network finds in the two pictures; returns the files."""
-    bg_img, fg_bg_img = as_picture(config.bg), as_picture(config.fg_bg)
+    bg_img, fg_bg_img = read_picture(config.bg), read_picture(config.fg_bg)
     prediction = Predictor.load(config.weights)(bg_img, fg_bg_img)
     return write_prediction(config.out, bg_img, fg_bg_img, prediction)
 

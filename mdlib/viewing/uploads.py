@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mdlib.loading.codec import open_picture_bytes
+from mdlib.loading import pictures
 from mdlib.modeling.networks.base import MIN_SIZE
 
 LONGEST_PX = 1024  # twice what the network looks at; the photo of a telephone has 4,000
@@ -88,34 +88,23 @@ def fit_pair(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> tuple[np.ndarray, np.
 
 def _opened(data: bytes, name: str, longest_px: int) -> tuple[Image.Image, list[str]]:
     """A picture file as RGB or, with transparent parts, RGBA, no larger than `longest_px`; notes."""
-    img = open_picture_bytes(data, name)
+    read, notes = pictures.read(data, name, enough_px=2 * longest_px)
+    img = Image.fromarray(read)
     width, height = img.size
     if min(img.size) < MIN_SIZE:
         raise ValueError(
             f"{name} has only {width} x {height} pixels, but each side needs at least {MIN_SIZE}: "
             f"take a larger picture"
         )
-    notes = []
     if max(img.size) > longest_px:
         # Whole factors first: 40 megapixels are averaged in a tenth of the time.
-        img = _as_colour(img).reduce(max(1, max(img.size) // (2 * longest_px)))
+        img = img.reduce(max(1, max(img.size) // (2 * longest_px)))
         scale = longest_px / max(width, height)
         small = (max(MIN_SIZE, round(width * scale)), max(MIN_SIZE, round(height * scale)))
         img = img.resize(small, Image.Resampling.BOX)
-        megapixels = width * height / 1e6
-        notes.append(
-            f"{name} has {megapixels:.0f} megapixels; it was made smaller, to {small[0]} x {small[1]}."
-        )
-    img = _as_colour(img)
-    if img.mode == "RGBA" and img.getextrema()[3][0] == 255:
-        img = img.convert("RGB")
+        if not notes:  # which tell of its size already
+            megapixels = width * height / 1e6
+            notes = [
+                f"{name} has {megapixels:.0f} megapixels; it was made smaller, to {small[0]} x {small[1]}."
+            ]
     return img, notes
-
-
-def _as_colour(img: Image.Image) -> Image.Image:
-    if img.mode in ("RGB", "RGBA"):
-        return img
-    if img.mode.startswith("I"):  # 16 bits, which PIL would clip
-        img = Image.fromarray((np.asarray(img).astype(np.float64) / 257).astype(np.uint8))
-    transparent = "A" in img.getbands() or "a" in img.getbands() or "transparency" in img.info
-    return img.convert("RGBA" if transparent else "RGB")

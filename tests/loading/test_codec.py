@@ -78,26 +78,6 @@ def test_wrong_size_or_kind_is_named():
         codec.decode_into(codec.encode_png(smooth()[..., 0]), np.empty((48, 64), np.uint16))
 
 
-def test_exif_orientation_is_honoured(tmp_path):
-    img = Image.fromarray(smooth())
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show rotated by 90 degrees clockwise
-    img.save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(codec.read_picture(tmp_path / "a.png"), np.rot90(smooth(), -1))
-
-
-def test_read_picture_names_the_file(tmp_path):
-    (tmp_path / "note.jpg").write_text("not a picture")
-    with pytest.raises(ValueError, match="note.jpg is not a picture"):
-        codec.read_picture(tmp_path / "note.jpg")
-    data = saved(smooth(), "JPEG")
-    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="half.jpg is a damaged picture"):
-        codec.read_picture(tmp_path / "half.jpg")
-    with pytest.raises(FileNotFoundError, match="gone.jpg"):
-        codec.read_picture(tmp_path / "gone.jpg")
-
-
 def test_millimetres_by_hand():
     z = np.array([[np.nan, 0.0, -1.0, 0.0004, 1.0, 2.3456, 65.535, 80.0, np.inf]])
     np.testing.assert_array_equal(codec.z_to_mm(z), [[0, 0, 0, 1, 1000, 2346, 65535, 65535, 65535]])

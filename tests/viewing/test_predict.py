@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from mdlib.loading.pictures import read_picture
 from mdlib.modeling.networks.base import MaskDepth
 from mdlib.modeling.registry import create_model, save_model
-from mdlib.viewing.predict import Predictor, as_picture
+from mdlib.viewing.predict import Predictor
 
 
 class ReadsColours(nn.Module):
@@ -99,7 +100,7 @@ def test_arrays_images_and_files_are_the_same(tmp_path):
 def test_exif_orientation_of_an_image_is_honoured():
     img = Image.fromarray(noise(0, 20, 30))
     img.getexif()[0x0112] = 6  # the camera was turned by 90 degrees
-    assert as_picture(img).shape == (30, 20, 3)
+    assert read_picture(img).shape == (30, 20, 3)
 
 
 def test_modes_of_the_network_and_its_numbers_stay(tmp_path):
@@ -159,9 +160,9 @@ def test_wrong_pictures_are_explained(tmp_path):
     with pytest.raises(ValueError, match=r"10 x 40 pixels, but each side needs at least 16"):
         predictor(noise(0, 40, 10), noise(0, 40, 10))
     with pytest.raises(ValueError, match=r"fg_bg is an array of shape \(20, 30, 3\) and type float64"):
-        predictor(good, good / 255)
-    with pytest.raises(ValueError, match=r"bg is an array of shape \(20, 30\)"):
-        predictor(good[..., 0], good)
+        predictor(good, good.astype(float))
+    with pytest.raises(ValueError, match=r"bg is an array of shape \(3, 20, 30\)"):
+        predictor(good.transpose(2, 0, 1), good)
     with pytest.raises(ValueError, match="bg is a Tensor, but a picture is expected"):
         predictor(torch.zeros(3, 20, 30), good)
     (tmp_path / "note.png").write_text("hello")

@@ -13,7 +13,7 @@ import numpy as np
 
 from mdlib.creation.items import Background
 from mdlib.creation.sources.pictures import by_stem, child_seed, folder_pictures, kept_part, read_each
-from mdlib.loading import codec
+from mdlib.loading import codec, pictures
 
 FLOOR = 2  # what the generator is for
 _TRIES = 600
@@ -38,12 +38,13 @@ class Floor(NamedTuple):
 def add_depth(backgrounds: list[Background], folder: Path, depth: Path, seed: int) -> list[Background]:
     """The pictures of `folder` with the depth of the same stem from the folder `depth`, and their floors.
 
-    Depth is 16-bit PNG in millimetres, 0 = unknown, of the picture's shape at any size; it is cropped and
-    resized like the picture, by the nearest pixel, never averaged. `backgrounds` need focal_px. Raises
-    ValueError, naming every file at fault, where depth is missing, of another kind or shows no floor.
+    Depth is 16-bit PNG in millimetres, 0 and 65,535 = unknown, of the picture's shape at any size; it is
+    cropped and resized like the picture, by the nearest pixel, never averaged. `backgrounds` need focal_px.
+    Raises ValueError, naming every file at fault, where depth is missing, of another kind or shows no floor.
     """
     stems = by_stem(folder_pictures(depth, "depth of the backgrounds"), "depth pictures")
     paths = folder_pictures(folder, "backgrounds")
+    by_stem(paths, "pictures that would share the depth")
     numbers = {path: i for i, path in enumerate(paths)}
 
     def read(path: Path) -> Background:
@@ -102,24 +103,20 @@ def find_floor(z: np.ndarray, focal_px: float, seed: int) -> Floor | None:
 
 
 def _read_depth(path: Path, picture: Path, size: tuple[int, int]) -> np.ndarray:
-    img, whole = codec.open_picture(path), codec.open_picture(picture).size
-    if not img.mode.startswith("I"):
+    z, whole = codec.read_depth(path), pictures.read(picture, enough_px=2 * max(size)).img.shape
+    height, width = z.shape
+    if not 1 - _SAME_SHAPE < (width * whole[0]) / (height * whole[1]) < 1 + _SAME_SHAPE:
         raise ValueError(
-            f"{path} is a picture of mode {img.mode}; depth is 16-bit gray PNG in millimetres, 0 = unknown"
+            f"{path} is {width} x {height} pixels, but its picture {picture} is {whole[1]} x "
+            f"{whole[0]}: depth must show the same view"
         )
-    change = (img.width * whole[1]) / (img.height * whole[0])
-    if not 1 - _SAME_SHAPE < change < 1 + _SAME_SHAPE:
-        raise ValueError(
-            f"{path} is {img.width} x {img.height} pixels, but its picture {picture} is {whole[0]} x "
-            f"{whole[1]}: depth must show the same view"
-        )
-    left, top, right, bottom = kept_part(img.width, img.height, size)
+    left, top, right, bottom = kept_part(width, height, size)
     rows = (top + (np.arange(size[0]) + 0.5) * ((bottom - top) / size[0])).astype(np.int64)
     columns = (left + (np.arange(size[1]) + 0.5) * ((right - left) / size[1])).astype(np.int64)
-    mm = np.asarray(img).astype(np.int64)[rows[:, None], columns]
-    if mm.max() == 0:
-        raise ValueError(f"{path} holds no depth: every pixel is 0, which means unknown")
-    return np.where(mm > 0, np.minimum(mm, codec.FAR_MM) / 1000.0, np.nan).astype(np.float32)
+    z = z[rows[:, None], columns]
+    if np.isnan(z).all():
+        raise ValueError(f"{path} holds no depth: every pixel is 0 or 65,535, which means unknown")
+    return z
 
 
 def _back_project(z: np.ndarray, focal_px: float) -> np.ndarray:

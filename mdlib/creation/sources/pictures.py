@@ -1,6 +1,7 @@
 """Backgrounds and cut-outs, from folders of pictures or drawn by the ray-caster."""
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from mdlib.creation.items import Background, Cutout, to_whole_mm
-from mdlib.loading import codec
+from mdlib.loading import pictures
+from mdlib.loading.masks import read_mask
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = "JPEG, PNG and WebP"
 _LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini"}  # appear by themselves; hidden files are skipped as well
 _MAX_LISTED = 5
@@ -34,13 +35,13 @@ def folder_pictures(folder: str | Path, what: str) -> list[Path]:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the folder that holds the {what}")
     entries = [p for p in sorted(folder.iterdir()) if not _is_side_file(p.name)]
-    others = [p for p in entries if p.is_dir() or p.suffix.lower() not in PICTURE_SUFFIXES]
+    others = [p for p in entries if p.is_dir() or p.suffix.lower() not in pictures.SUFFIXES]
     if others:
         names = [p.name + ("/ (a folder)" if p.is_dir() else "") for p in others[:_MAX_LISTED]]
         more = f" and {len(others) - _MAX_LISTED} more" if len(others) > _MAX_LISTED else ""
         raise ValueError(
             f"{folder} holds something other than pictures: {', '.join(names)}{more}. "
-            f"{FORMATS} files are read ({' '.join(PICTURE_SUFFIXES)}); convert or move away the rest."
+            f"{FORMATS} files are read ({' '.join(pictures.SUFFIXES)}); convert or move away the rest."
         )
     if not entries:
         raise ValueError(f"{folder} is empty: put the {what} into it, as {FORMATS} files")
@@ -61,17 +62,35 @@ def folder_backgrounds(
 
 
 def folder_cutouts(
-    folder: str | Path, masks: str | Path | None = None, longest_px: int | None = None
+    folder: str | Path,
+    masks: str | Path | None = None,
+    longest_px: int | None = None,
+    mask_class: str = "",
 ) -> list[Cutout]:
     """The pictures of a folder as cut-outs, cropped to the box of their alpha.
 
-    Alpha comes from the pictures, or from those of the same stem in the folder `masks` (any mode, white =
-    object). Cut-outs whose longer side exceeds `longest_px` are made that small. Raises ValueError, naming
-    every file at fault, where alpha or mask is missing, empty or of another shape than the picture.
+    Alpha comes from the pictures, or from those of the same stem in the folder `masks` (see `read_mask`, also
+    for `mask_class`). Cut-outs whose longer side exceeds `longest_px` are made that small. Warns of masks
+    that are doubtful. Raises ValueError, naming every file at fault, where alpha or mask is missing, empty or
+    of another shape than the picture.
     """
     paths = folder_pictures(folder, "cut-outs")
-    mask_of = None if masks is None else by_stem(folder_pictures(masks, "masks of the cut-outs"), "masks")
-    return read_each(paths, lambda path: _cutout(path, masks, mask_of, longest_px))
+    if masks is None:
+        return read_each(paths, lambda path: _cutout(path, longest_px))
+    mask_of = by_stem(folder_pictures(masks, "masks of the cut-outs"), "masks")
+    by_stem(paths, "pictures that would share the mask")
+    notes: list[str] = []
+
+    def masked(path: Path) -> Cutout:
+        if path.stem not in mask_of:
+            raise ValueError(f"{path} has no mask: {masks} holds no picture called {path.stem!r}")
+        return _cutout(path, longest_px, mask_of[path.stem], mask_class, notes)
+
+    cutouts = read_each(paths, masked)
+    if notes:
+        more = f" (and {len(notes) - _MAX_LISTED} more)" if len(notes) > _MAX_LISTED else ""
+        warnings.warn("; ".join(notes[:_MAX_LISTED]) + more, stacklevel=2)
+    return cutouts
 
 
 def room_background(number: int, size: tuple[int, int], seed: int) -> Background:
@@ -139,7 +158,7 @@ def kept_part(width: int, height: int, size: tuple[int, int]) -> tuple[float, fl
 
 
 def _background(path: Path, size: tuple[int, int], upscale: bool, fov: float | None) -> Background:
-    img = codec.open_picture(path).convert("RGB")
+    img = Image.fromarray(pictures.read_picture(path, enough_px=2 * max(size)))
     height, width = size
     if (img.height < height or img.width < width) and not upscale:
         raise ValueError(
@@ -155,34 +174,35 @@ def _background(path: Path, size: tuple[int, int], upscale: bool, fov: float | N
 
 
 def _cutout(
-    path: Path, masks: str | Path | None, mask_of: dict[str, Path] | None, longest_px: int | None
+    path: Path,
+    longest_px: int | None,
+    mask_path: Path | None = None,
+    mask_class: str = "",
+    notes: list[str] | None = None,
 ) -> Cutout:
-    img = codec.open_picture(path)
-    if mask_of is None:
-        if not _has_alpha(img):
+    rgba = pictures.read(path, enough_px=longest_px and 2 * longest_px).img
+    if mask_path is None and rgba.shape[2] == 3:
+        raise ValueError(
+            f"{path} has no transparency, which marks the whole picture as the object: cut the object out "
+            f"and save it as RGBA, or give a folder of masks with the same file names with --fg-mask"
+        )
+    if mask_path is not None:
+        mask, told = read_mask(mask_path, chosen=mask_class)
+        notes += told
+        (height, width), (tall, wide) = mask.shape, rgba.shape[:2]
+        if not 1 - _SAME_SHAPE < (width * tall) / (height * wide) < 1 + _SAME_SHAPE:
             raise ValueError(
-                f"{path} has no transparency, so nothing says which part of it is the object: "
-                f"save it as RGBA, or give a folder of masks with the same file names with --fg-mask"
+                f"{mask_path} is {width} x {height} pixels, but its picture {path} is {wide} x {tall}: make "
+                f"the mask from the same picture"
             )
-        img, mask_path = img.convert("RGBA"), path
-    else:
-        if path.stem not in mask_of:
-            raise ValueError(f"{path} has no mask: {masks} holds no picture called {path.stem!r}")
-        mask_path = mask_of[path.stem]
-        mask = _as_gray(codec.open_picture(mask_path))
-        change = (mask.width * img.height) / (mask.height * img.width)
-        if not 1 - _SAME_SHAPE < change < 1 + _SAME_SHAPE:
-            raise ValueError(
-                f"{mask_path} is {mask.width} x {mask.height} pixels, but its picture {path} is "
-                f"{img.width} x {img.height}: make the mask from the same picture"
-            )
-        img = img.convert("RGB")
-        img.putalpha(mask.resize(img.size, Image.Resampling.BILINEAR))
+        fitted = Image.fromarray(mask).resize((wide, tall), Image.Resampling.BILINEAR)
+        rgba = np.dstack([rgba[..., :3], np.asarray(fitted)])
+    img = Image.fromarray(rgba)
     if longest_px is not None and max(img.size) > longest_px:
         scale = longest_px / max(img.size)
         small = (max(1, round(img.width * scale)), max(1, round(img.height * scale)))
         img = img.resize(small, Image.Resampling.HAMMING)  # premultiplied by PIL; overshoots nowhere
-    return Cutout(path.name, _crop_to_alpha(np.array(img), path, mask_path))
+    return Cutout(path.name, _crop_to_alpha(np.array(img), path, mask_path or path))
 
 
 def _crop_to_alpha(rgba: np.ndarray, path: Path, mask_path: Path) -> np.ndarray:
@@ -210,13 +230,3 @@ def by_stem(paths: list[Path], what: str) -> dict[str, Path]:
             raise ValueError(f"two {what} for {path.stem!r}: {found[path.stem]} and {path.name}; remove one")
         found[path.stem] = path
     return found
-
-
-def _has_alpha(img: Image.Image) -> bool:
-    return "A" in img.getbands() or "a" in img.getbands() or "transparency" in img.info
-
-
-def _as_gray(img: Image.Image) -> Image.Image:
-    if img.mode.startswith("I"):  # 16 bits, which PIL would clip
-        return Image.fromarray((np.asarray(img).astype(np.uint32) / 257.0 + 0.5).astype(np.uint8))
-    return img.convert("L")

@@ -9,10 +9,11 @@ import numpy as np
 
 from mdlib.loading.archive import Archive
 from mdlib.loading.foreign.folder import FolderArchive
+from mdlib.loading.pictures import SUFFIXES
 
 Members = Archive | FolderArchive
 KINDS = ("fg_bg", "mask", "depth", "bg")  # also the order of the columns of a table without a header
-PICTURES = {"jpg", "jpeg", "png", "webp"}
+PICTURES = {suffix[1:] for suffix in SUFFIXES}
 _NUMBER = re.compile(r"[0-9]+")
 _WORD_NUMBER = re.compile(r"([^\W\d_]*)[\W_]*([0-9]+)")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")

@@ -7,6 +7,7 @@ from it. The pictures may be in one ZIP file, in several that lie in one folder,
 import hashlib
 import json
 import re
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.foreign import find, table
 from mdlib.loading.foreign.folder import FolderArchive
+from mdlib.loading.masks import MaskReader, check_class
 from mdlib.loading.store import Store
 
 _IDENTITY_SAMPLES = 64
 _CHECKED_BACKGROUNDS = 8
 _NOISE = 8  # mean levels that a pixel may differ where nothing was added
+_CHECKED_MASKS = 16
 _ANOTHER_PLACE = 25  # mean levels between a sample and its bg; JPEG leaves up to 5, other rooms 57
 
 
@@ -58,6 +61,10 @@ class Layout:
     """Regular expression whose group finds the cut-out in the name of a sample, such as "fg([0-9]+)"."""
     invert_depth: bool = False
     """Depth was stored far = white, and is read as 255 - x."""
+    depth_unit: str = "mm"
+    """Unit of depth in 16 bits: mm, cm, m, or how many a metre has, such as 5000 (TUM) or 256 (KITTI)."""
+    mask_class: str = ""
+    """Of masks with several classes, the one that is the object: a number, or a colour such as "#c08080"."""
     mask_black: int = codec.RINGING[0]
     """Masks in JPEG: values up to this one become 0."""
     mask_white: int = codec.RINGING[1]
@@ -65,6 +72,8 @@ class Layout:
 
     def __post_init__(self):
         codec.ringing_table(self.mask_black, self.mask_white)
+        codec.units_per_metre(self.depth_unit)
+        check_class(self.mask_class)
         if (self.cutouts > 0) != (self.placements > 0):
             raise ValueError(
                 f"placements is {self.placements}, cutouts {self.cutouts}: give both, or neither"
@@ -82,6 +91,11 @@ class Layout:
                 f"columns are {self.columns}; expected fg_bg, mask, bg, perhaps depth, and '-' for others"
             )
 
+    def described(self) -> dict:
+        """What JSON keeps of it; two fields only where they are set, so that archives keep their identity."""
+        later = {"depth_unit": "mm", "mask_class": ""}
+        return {name: value for name, value in asdict(self).items() if later.get(name) != value}
+
 
 def open_source(path: str | Path) -> find.Members:
     """A ZIP file, or all ZIP files that lie in a folder, or a folder of pictures, as one list of members.
@@ -98,9 +112,10 @@ def open_source(path: str | Path) -> find.Members:
 def read_layout(path: str | Path, layout: Layout) -> Store:
     """The store of the archives at `path`, which are laid out as `layout` says.
 
-    Reads directories, the table, and the pictures of a few samples, as a check. Depth is of kind "relative":
-    closer is larger, without a unit. The `id` of the data set covers the layout, the names of all samples
-    and the bytes of 64 of them, and is the same for archives and the folders extracted from them.
+    Reads directories, the table, and the pictures of a few samples, as a check. Depth in 8 bits is of kind
+    "relative": closer is larger, without a unit; in 16 bits it is "metric", in the layout's depth_unit.
+    The `id` of the data set covers the layout, the names of all samples and the bytes of 64 of them, and is
+    the same for archives and the folders extracted from them.
     Raises FileNotFoundError, or ValueError with a sentence where a member is missing, the names do not
     correspond, a mask or depth map is a colour picture, or the background does not look like its samples.
     """
@@ -124,7 +139,7 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
         "counts": {"samples": len(found.samples), "backgrounds": len(used), "cutouts": len(cutouts)},
     }
     if "depth" in found.members:
-        info["depth"] = {"kind": "relative", "dtype": "uint8", "unit": "closeness / 255"}
+        info["depth"] = {"kind": "relative", "dtype": "uint8", "unit": "closeness / 255"}  # until it is seen
     info["size"] = list(_picture(path, archive, int(found.members["fg_bg"][0])).shape[:2])
     columns = {"sample": np.array([name.encode("utf-8", "surrogateescape") for name in found.samples])}
     store = Store(
@@ -156,7 +171,7 @@ def _cutouts(samples: list[str], numbers: np.ndarray, layout: Layout) -> tuple[l
 
 
 def _identity(archive: find.Members, layout: Layout, found: find.Found) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(layout)).encode())
+    digest = hashlib.sha256(json.dumps(layout.described()).encode())
     digest.update("\n".join(found.samples).encode("utf-8", "surrogateescape"))
     digest.update(found.bg.astype("<i8").tobytes())
     rows = np.unique(np.linspace(0, len(found.samples) - 1, _IDENTITY_SAMPLES).astype(np.int64))
@@ -167,18 +182,41 @@ def _identity(archive: find.Members, layout: Layout, found: find.Found) -> str:
 
 
 def _set_tables(store: Store, layout: Layout) -> None:
-    """See from the first sample what has to be done with the values of masks and depth."""
-    for kind in ("mask", "depth"):
-        if kind in store.members:
-            member = int(store.members[kind][0])
-            img = _picture(store.path, store.archive, member)
-            try:
-                codec.as_gray(img)
-            except ValueError as error:
-                raise ValueError(f"{store.path}: {kind} {store.archive.name(member)!r} is {error}") from None
-    if store.archive.read(int(store.members["mask"][0])).startswith(codec.JPEG_SIGNATURE):
-        store.tables["mask"] = codec.ringing_table(layout.mask_black, layout.mask_white)
-    if layout.invert_depth and "depth" in store.members:
+    """See from some samples what has to be done with the values of masks and depth."""
+    ringing = layout.mask_black, layout.mask_white
+    rows = np.unique(np.linspace(0, len(store.bg) - 1, _CHECKED_MASKS).astype(np.int64))
+    members = {
+        int(member): f"{store.path}: mask {store.archive.name(member)!r}"
+        for member in store.members["mask"][rows]
+    }
+    samples = {name: store.archive.read(member) for member, name in members.items()}
+    store.readers["mask"], notes = MaskReader.for_samples(samples, layout.mask_class, ringing)
+    if notes:
+        warnings.warn(f"{notes[0]}; the same goes for {len(notes)} of {len(rows)} looked at", stacklevel=3)
+    if store.readers["mask"].plain[:1] == ("JPEG",):
+        store.tables["mask"] = codec.ringing_table(*ringing)
+    if "depth" in store.members:
+        _set_depth_table(store, layout)
+
+
+def _set_depth_table(store: Store, layout: Layout) -> None:
+    member = int(store.members["depth"][0])
+    what = f"{store.path}: depth {store.archive.name(member)!r} is"
+    try:
+        img = codec.as_gray(_picture(store.path, store.archive, member))
+    except ValueError as error:
+        raise ValueError(f"{what} {error}") from None
+    if img.dtype == np.uint16 and not layout.invert_depth:
+        facts = {"unit": "millimetres, 0 = unknown", "direction": "larger = farther", "near_m": codec.NEAR_M}
+        store.info["depth"] = {"kind": "metric", "dtype": "uint16", **facts}
+        stored = np.arange(1 << 16).astype(np.uint16)
+        store.tables["depth"] = codec.z_to_mm(codec.metres(stored, layout.depth_unit))
+    elif img.dtype != np.uint8 or layout.depth_unit != "mm":
+        raise ValueError(
+            f"{what} of type {img.dtype}: depth is 8-bit closeness, perhaps with invert_depth, or 16-bit "
+            f"distance with a depth_unit"
+        )
+    elif layout.invert_depth:
         store.tables["depth"] = codec.inversion_table()
 
 

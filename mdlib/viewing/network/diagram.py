@@ -17,7 +17,7 @@ from mdlib.viewing.figures import INK, attention
 from mdlib.viewing.network.graph import draw_graph, render
 from mdlib.viewing.network.hooks import blocks_of, hooked, recorded
 from mdlib.viewing.network.summary import SUMMARY_PX, find_network, square, summary
-from mdlib.viewing.predict import Predictor, as_picture
+from mdlib.viewing.predict import Predictor
 
 if TYPE_CHECKING:
     pass
@@ -60,7 +60,7 @@ def draw(config: DrawConfig) -> list[Path]:
     written = [out / "summary.txt"]
     written[0].write_text(summary(model, size), "utf-8")
     if config.pictures is not None:
-        bg_img, fg_bg_img = (as_picture(picture) for picture in config.pictures)
+        bg_img, fg_bg_img = (read_picture(picture) for picture in config.pictures)
         cams = Predictor(model, "cpu").grad_cam(bg_img, fg_bg_img)
         written.append(out / "attention.png")
         attention(bg_img, fg_bg_img, cams).savefig(written[-1])

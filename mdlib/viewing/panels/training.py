@@ -6,7 +6,7 @@ import threading
 import numpy as np
 from PIL import Image
 
-from mdlib.loading.codec import read_picture
+from mdlib.loading.pictures import read_picture
 from mdlib.run import new_model, open_feed
 from mdlib.training.config import TrainConfig
 from mdlib.training.trainer import Trainer
