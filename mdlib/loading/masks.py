@@ -26,10 +26,11 @@ MOST_CLASSES = 64
 _LISTED = 12
 _GRAY_FORMS = {("PNG", 8, 0, False), ("JPEG", "gray"), ("JPEG", "colour")}
 _JPEG_NEAR = 8  # levels that JPEG changes flat areas by
+_JPEG_OFF = 0.15  # of the brightness: what its coarser colours are off the hue of a mask, at edges
 _LEAST_LEVEL = 0.002  # share of the pixels that a class or the unknown part of a trimap has
 _UNKNOWN = (112, 144)  # levels of it
 _FAINT = 128  # numbers of classes are mostly below
-_NEARLY_ALL = 0.95
+_NEARLY_ALL, _MOSTLY = 0.95, 0.5
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,11 @@ def read_mask(
             f"{opened.what} marks {share:.0%} of the picture and {rim:.0%} of its border as the object: it "
             f"may be inverted (white is the object)"
         )
+    gray = float(((mask > codec.RINGING[0]) & (mask < codec.RINGING[1])).mean())
+    if gray > _MOSTLY:
+        notes.append(
+            f"{opened.what} is neither black nor white in {gray:.0%} of the picture: it may be no mask"
+        )
     return Picture(mask, notes)
 
 
@@ -134,10 +140,11 @@ def _coverage(values: np.ndarray, opened: Opened, notes: list[str]) -> np.ndarra
     levels = _flat_levels(img, opened.lossy)
     if not levels:
         return img
+    near = _JPEG_NEAR if opened.lossy else 0
     dark, bright = (img <= codec.RINGING[0]).mean(), (img >= codec.RINGING[1]).mean()
     (level, share), *others = levels
     if not others and bright < _LEAST_LEVEL:  # one class, and its soft edge
-        return np.rint(img * (255 / level)).clip(0, 255).astype(np.uint8)
+        return np.rint(img * (255 / (level - near))).clip(0, 255).astype(np.uint8)
     if not others and _UNKNOWN[0] <= level <= _UNKNOWN[1] and min(dark, bright) >= _LEAST_LEVEL:
         notes.append(
             f"{opened.what} is a trimap: {share:.1%} of it is unknown (gray), which counts as no object; cut "
@@ -201,10 +208,10 @@ def _brightness(opened: Opened) -> np.ndarray:
         return (codes == bright).astype(np.uint8) * np.uint8(255)
     peak = img.max(2)
     hue = img[peak >= 0.98 * peak.max()].mean(0)
-    strength = peak / hue.max()
-    off = np.abs(img - strength[..., None] * hue).max(2)
-    if off.mean() <= _JPEG_NEAR / 2 if opened.lossy else off.max() <= 3:
-        return np.rint(strength * 255).clip(0, 255).astype(np.uint8)
+    off = np.abs(img - (peak / hue.max())[..., None] * hue).max(2)
+    if off.sum() < _JPEG_OFF * peak.sum() if opened.lossy else off.max() <= 3:
+        near = _JPEG_NEAR if opened.lossy else 0
+        return np.rint(peak * (255 / (hue.max() - near))).clip(0, 255).astype(np.uint8)
     classes, counts = np.unique(codes, return_counts=True)
     if len(classes) > MOST_CLASSES:
         raise ValueError(f"{opened.what} is a colour picture where a mask was expected: white is the object")

@@ -30,7 +30,7 @@ _KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000"
 _MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _ORIENTATION, _BITS, _PLANES = 0x0112, 258, 284  # numbers of EXIF and TIFF tags
-_MAY_BE_TURNED = (b"Exif\0\0", b"eXIf", b"EXIF", b"Orientation", b"Raw profile type exif", b"II*\0", b"MM\0*")
+_MAY_BE_TURNED = (b"Exif\0\0", b"eXIf", b"EXIF", b"Orientation", b"Raw profile type exif")
 _FULL_16 = 65535
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _LEAST_OF_16_BITS = 4096  # a largest value below could be one of 8, 10 or 12 bits
@@ -157,11 +157,15 @@ def open_source(source: Source, name: str = "", enough_px: int | None = None, tu
 
 
 def orientation_of(data: bytes) -> int:
-    """The EXIF orientation of a picture file, 1 to 8; 1 = as it lies, also for what is no picture."""
+    """How `stored` gives a picture, by its EXIF orientation, 1 to 8; 1 = upright, or no picture.
+
+    PIL turns TIFF itself.
+    """
     if not any(mark in data for mark in _MAY_BE_TURNED):
         return 1
     try:
-        return int(_identified(data, "").getexif().get(_ORIENTATION, 1))
+        img = _identified(data, "")
+        return 1 if img.format == "TIFF" else int(img.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged data are told by who reads the picture
         return 1
 
