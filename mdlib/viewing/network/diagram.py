@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mdlib.loading.pictures import read_picture
 from mdlib.viewing.figures import INK, attention
 from mdlib.viewing.network.graph import draw_graph, render
 from mdlib.viewing.network.hooks import blocks_of, hooked, recorded
