@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mdlib.creation.info import info
@@ -235,6 +236,124 @@ def test_a_table_is_packed_in_its_order(tmp_path):
     for k, n in enumerate(order):
         for kind in ("bg", "fg_bg", "mask", "depth"):
             np.testing.assert_array_equal(after[k][kind], before[n][kind])
+
+
+HARD = np.zeros(SIZE, np.uint8)
+HARD[8:28, 10:30] = 1  # the object in `with_masks`
+
+
+def as_png(img):
+    file = io.BytesIO()
+    (img if isinstance(img, Image.Image) else Image.fromarray(img)).save(file, "PNG")
+    return file.getvalue()
+
+
+def with_masks(path, mask, depth=None, picture=lambda img: img):
+    """An archive of two backgrounds with two samples each, all with the same mask and depth."""
+    content = {}
+    for n in range(4):
+        bg, name = smooth(n // 2), f"bg_{n // 2}/img_{n}"
+        content[f"bg/bg_{n // 2}.png"] = as_png(bg)
+        content[f"fg_bg/{name}.png"] = as_png(
+            picture(np.where(HARD[..., None] > 0, 250, bg).astype(np.uint8))
+        )
+        content[f"fg_bg_mask/{name}.png"] = mask if isinstance(mask, bytes) else as_png(mask)
+        if depth is not None:
+            content[f"fg_bg_depth/{name}.png"] = as_png(depth)
+    return write_zip(path, content)
+
+
+BLACK = np.zeros_like(HARD)
+PALETTE = Image.fromarray(HARD * 15).convert("P")
+PALETTE.putpalette([value for n in range(256) for value in ((192, 128, 128) if n == 15 else (0, 0, 0))])
+MASKS = {
+    "0 and 1": HARD,
+    "16 bits": HARD.astype(np.uint16) * 65535,
+    "16 bits, 0 and 1": HARD.astype(np.uint16),
+    "one class = 180": HARD * 180,
+    "class 15 of VOC": PALETTE,
+    "green": np.dstack([BLACK, HARD * 255, BLACK]),
+    "alpha on black": np.dstack([BLACK, BLACK, BLACK, HARD * 255]),
+    "alpha on white": np.dstack([BLACK + 255, BLACK + 255, BLACK + 255, HARD * 255]),
+    "gray and alpha": Image.merge("LA", [Image.new("L", SIZE[::-1], 255), Image.fromarray(HARD * 255)]),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_masks_of_any_meaning_are_packed(tmp_path, kind):
+    path = with_masks(tmp_path / "all.zip", MASKS[kind])
+    out = pack(PackConfig(path, tmp_path / "out", Layout(depth=""), workers=1), progress=False)
+    for data in (open_dataset(path, Layout(depth="")), open_dataset(out)):
+        for n in range(4):
+            np.testing.assert_array_equal(data[n]["mask"][0], HARD * 255)
+
+
+def test_trimaps_and_classes_in_archives(tmp_path):
+    trimap = HARD * 128
+    trimap[12:24, 14:26] = 255
+    path = with_masks(tmp_path / "trimap.zip", trimap)
+    with pytest.warns(
+        UserWarning, match=r"mask 'fg_bg_mask/bg_0/img_0.png' is a trimap: 11.4% of it is unknown"
+    ):
+        data = open_dataset(path, Layout(depth=""))
+    np.testing.assert_array_equal(data[0]["mask"][0], np.where(trimap == 255, 255, 0))
+    classes = HARD.copy()
+    classes[12:24, 14:26] = 2
+    path = with_masks(tmp_path / "classes.zip", classes)
+    with pytest.raises(ValueError, match=r"img_0.png' shows several classes: 0 in 82.1% of it, 1 in 11.4%"):
+        open_dataset(path, Layout(depth=""))
+    data = open_dataset(path, Layout(depth="", mask_class="2"))
+    np.testing.assert_array_equal(data[0]["mask"][0], np.where(classes == 2, 255, 0))
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("mm", 2000), ("cm", 20000), ("5000", 400), ("256", 7812)])
+def test_depth_in_16_bits_is_metric(tmp_path, unit, expected):
+    """2,000 are 2 m in millimetres, 20 m in centimetres, 0.4 m at 5,000 a metre and 7.8125 m at 256."""
+    depth = np.full(SIZE, 2000, np.uint16)
+    depth[:4], depth[4:8] = 0, 65535  # unknown
+    path = with_masks(tmp_path / "all.zip", HARD * 255, depth)
+    layout = Layout(depth_unit=unit)
+    out = pack(PackConfig(path, tmp_path / "out", layout, workers=1), progress=False)
+    for data in (open_dataset(path, layout), open_dataset(out)):
+        stored = data[0]["depth"][0]
+        assert data.depth_kind == "metric" and stored.dtype == torch.uint16
+        assert (stored[8:].int() == expected).all() and (stored[:8].int() == 0).all()
+    assert data.info["depth"]["unit"] == "millimetres, 0 = unknown"
+    assert open_dataset(path, layout).info["id"] != open_dataset(path, Layout()).info["id"] or unit == "mm"
+
+
+def test_depth_that_does_not_fit_its_options(tmp_path):
+    path = with_masks(tmp_path / "deep.zip", HARD * 255, np.full(SIZE, 2000, np.uint16))
+    with pytest.raises(
+        ValueError, match="of type uint16: depth is 8-bit closeness, perhaps with invert_depth"
+    ):
+        open_dataset(path, Layout(invert_depth=True))
+    path = with_masks(tmp_path / "flat.zip", HARD * 255, HARD * 100)
+    with pytest.raises(ValueError, match="of type uint8: depth is 8-bit closeness"):
+        open_dataset(path, Layout(depth_unit="cm"))
+    with pytest.raises(ValueError, match="the unit of depth is 'inch'; it is mm, cm, m, or how many"):
+        Layout(depth_unit="inch")
+
+
+def test_pictures_of_any_depth_and_none_transparent(tmp_path):
+    """A member of another kind than the first ones is read rightly, or named."""
+    path = with_masks(
+        tmp_path / "deep.zip", HARD * 255, picture=lambda img: img[..., 0].astype(np.uint16) * 257
+    )
+    content = {n: zipfile.ZipFile(path).read(n) for n in zipfile.ZipFile(path).namelist()}
+    for b in range(2):
+        content[f"bg/bg_{b}.png"] = as_png(smooth(b)[..., 0])
+    data = open_dataset(write_zip(tmp_path / "gray.zip", content), Layout(depth=""))
+    np.testing.assert_array_equal(
+        data[0]["fg_bg"], np.where(HARD > 0, 250, smooth(0)[..., 0])[None].repeat(3, 0)
+    )
+    content["fg_bg_mask/bg_1/img_2.png"] = as_png(np.dstack([BLACK, HARD * 255, BLACK]))
+    data = open_dataset(write_zip(tmp_path / "odd.zip", content), Layout(depth=""))
+    np.testing.assert_array_equal(data[2]["mask"][0], HARD * 255)
+    content["fg_bg/bg_0/img_1.png"] = as_png(np.dstack([smooth(0), HARD * 255]))
+    path = write_zip(tmp_path / "clear.zip", content)
+    with pytest.raises(ValueError, match=r"bg_0/img_1.png: a picture is transparent in 82.1% of its pixels"):
+        open_dataset(path, Layout(depth=""))
 
 
 def test_a_damaged_picture_stops_it_and_keeps_what_is_done(source, tmp_path):

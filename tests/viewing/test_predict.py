@@ -103,6 +103,34 @@ def test_exif_orientation_of_an_image_is_honoured():
     assert read_picture(img).shape == (30, 20, 3)
 
 
+def test_pictures_of_any_depth_are_the_same(tmp_path):
+    """The two of a pair may come in two types; neither is scaled by its values."""
+    bg, fg_bg = np.full((20, 30), 100, np.uint8), noise(0, 20, 30)[..., 0]
+    predictor = Predictor(ReadsColours())
+    expected = predictor(np.dstack([bg] * 3), np.dstack([fg_bg] * 3))
+    np.testing.assert_allclose(expected.depth, 100 / 255, atol=1e-6)
+    deep, floats = bg.astype(np.uint16) * 257, (fg_bg / 255).astype(np.float32)
+    Image.fromarray(deep).save(tmp_path / "bg.png")
+    Image.fromarray(floats).save(tmp_path / "fg_bg.tif")
+    for pair in (
+        (bg, fg_bg),
+        (deep, floats),
+        (Image.fromarray(deep), Image.fromarray(floats)),
+        (Image.fromarray(deep.astype(np.int32)), Image.fromarray(fg_bg.astype(np.uint16) * 257)),
+        (tmp_path / "bg.png", tmp_path / "fg_bg.tif"),
+        ((tmp_path / "bg.png").read_bytes(), fg_bg),
+    ):
+        result = predictor(*pair)
+        np.testing.assert_array_equal(result.mask, expected.mask)
+        np.testing.assert_array_equal(result.depth, expected.depth)
+    for twelve in (bg.astype(np.uint16) * 16, Image.fromarray(bg.astype(np.uint16) * 16)):
+        with pytest.raises(ValueError, match="bg.* has 16 bits, but its largest value is 1600"):
+            predictor(twelve, fg_bg)
+    rgba = Image.fromarray(np.dstack([bg, bg, bg, fg_bg]))
+    with pytest.raises(ValueError, match="fg_bg is transparent in"):
+        predictor(bg, rgba)
+
+
 def test_modes_of_the_network_and_its_numbers_stay(tmp_path):
     torch.manual_seed(0)
     model = create_model("mdnet").train()

@@ -1,6 +1,7 @@
 """Pictures that people bring along: whatever it is, a picture or a sentence."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -53,6 +54,16 @@ def test_a_turned_camera_and_gray_pictures():
     assert (read_upload(encoded(gray), "gray.png").img == gray[..., None]).all()
     deep = gray.astype(np.uint16) * 257
     assert (read_upload(encoded(deep), "deep.png").img == gray[..., None]).all()
+
+
+def test_photographs_of_200_megapixels():
+    photo = np.zeros((10_000, 20_000), np.uint8)
+    photo[:, 10_000:] = 200
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = read_upload(encode_jpeg(photo), "photo.jpg")
+    assert read.img.shape == (512, 1024, 3) and read.img[300, 900].tolist() == [200] * 3
+    assert read.notes == ["photo.jpg has 200 megapixels; it was read at 1/4 of its size."]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from mdlib.loading.archive import Archive
 from mdlib.loading.foreign import find, table
 from mdlib.loading.foreign.folder import FolderArchive
 from mdlib.loading.masks import MaskReader, check_class
+from mdlib.loading.pictures import rgb_of
 from mdlib.loading.store import Store
 
 _IDENTITY_SAMPLES = 64
@@ -245,6 +246,7 @@ def _check_pairs(store: Store) -> None:
         what = f"sample {store.columns['sample'][row].decode()}"
         name = store.info["backgrounds"][number]["name"]
         bg = _picture(store.path, store.archive, int(store.bg_members[number]))
+        bg = rgb_of(bg, f"{store.path}: background {name}")
         if bg.shape != fg_bg.shape:
             raise ValueError(
                 f"{store.path}: {what} has the shape {fg_bg.shape}, but its background {name} {bg.shape}; "

@@ -257,3 +257,99 @@ def test_rooms_and_props_are_deterministic_in_their_seed():
     assert (prop.rgba == prop_cutouts(1, 5)[0].rgba).all()
     assert prop.relief.shape == prop.rgba.shape[:2] and prop.height_m > 0
     assert (np.isnan(prop.relief) == (prop.rgba[..., 3] == 0)).all()
+
+
+# ---- every kind of mask and picture, by hand -------------------------------------------------------------
+
+BOX = np.zeros((40, 60), np.uint8)
+BOX[10:30, 15:45] = 1  # 20 x 30 pixels
+
+
+def voc(numbers):
+    img = Image.fromarray(numbers).convert("P")
+    img.putpalette([value for n in range(256) for value in ((192, 128, 128) if n == 15 else (0, 0, 0))])
+    return img
+
+
+OBJECT_OR_NOT = {
+    "class 15 of VOC": voc(BOX * 15),
+    "green": np.dstack([0 * BOX, 255 * BOX, 0 * BOX]),
+    "yellow": np.dstack([255 * BOX, 255 * BOX, 0 * BOX]),
+    "one class = 180": BOX * 180,
+    "0 and 1": BOX,
+    "0 and 1 in 16 bits": BOX.astype(np.uint16),
+    "full in 16 bits": BOX.astype(np.uint16) * 65535,
+    "alpha on black": np.dstack([0 * BOX, 0 * BOX, 0 * BOX, 255 * BOX]),
+    "alpha on white": np.dstack([0 * BOX + 255, 0 * BOX + 255, 0 * BOX + 255, 255 * BOX]),
+    "gray and alpha": Image.merge("LA", [Image.new("L", (60, 40), 255), Image.fromarray(255 * BOX)]),
+}
+
+
+@pytest.mark.parametrize("kind", OBJECT_OR_NOT)
+def test_masks_of_any_meaning(folder, tmp_path, kind):
+    save(folder, "chair.png", picture())
+    save(tmp_path / "masks", "chair.png", OBJECT_OR_NOT[kind])
+    (cutout,) = folder_cutouts(folder, tmp_path / "masks")
+    assert cutout.rgba.shape == (20, 30, 4) and (cutout.rgba[..., 3] == 255).all()
+    assert (cutout.rgba[..., :3] == picture()[10:30, 15:45]).all()
+
+
+def test_one_of_several_classes(folder, tmp_path):
+    several = BOX.copy()
+    several[12:20, 20:30] = 2
+    save(folder, "chair.png", picture())
+    save(tmp_path / "masks", "chair.png", several)
+    with pytest.raises(ValueError, match=r"chair.png shows several classes: 0 in 75.0% of it, 1 in 21.7%"):
+        folder_cutouts(folder, tmp_path / "masks")
+    (cutout,) = folder_cutouts(folder, tmp_path / "masks", mask_class="2")
+    assert cutout.rgba.shape == (8, 10, 4) and (cutout.rgba[..., 3] == 255).all()
+
+
+def test_trimaps_and_inverted_masks_warn(folder, tmp_path):
+    save(folder, "chair.png", picture())
+    trimap = BOX * 128
+    trimap[15:25, 20:40] = 255
+    save(tmp_path / "masks", "chair.png", trimap)
+    with pytest.warns(UserWarning, match=r"chair.png is a trimap: 16.7% of it is unknown"):
+        (cutout,) = folder_cutouts(folder, tmp_path / "masks")
+    assert cutout.rgba.shape == (10, 20, 4) and (cutout.rgba[..., 3] == 255).all()
+    save(tmp_path / "masks", "chair.png", 255 - 255 * BOX)
+    with pytest.warns(UserWarning, match=r"chair.png marks 75% of the picture and 100% of its border"):
+        folder_cutouts(folder, tmp_path / "masks")
+
+
+def test_two_pictures_never_share_a_mask(folder, tmp_path):
+    save(folder, "x.png", picture())
+    save(folder, "x.jpg", picture(seed=1))
+    save(tmp_path / "masks", "x.png", BOX * 255)
+    with pytest.raises(ValueError, match=r"two pictures that would share the mask for 'x'"):
+        folder_cutouts(folder, tmp_path / "masks")
+
+
+DEEP = picture(seed=3)[..., 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "img"),
+    [
+        ("a.png", DEEP.astype(np.uint16) * 257),
+        ("a.tif", DEEP.astype(np.uint16) * 257),
+        ("a.tif", DEEP.astype(np.int32) * 257),
+        ("a.tif", (DEEP / 255).astype(np.float32)),
+        ("a.tif", DEEP),
+    ],
+)  # fmt: skip
+def test_backgrounds_and_cutouts_of_any_depth(folder, tmp_path, name, img):
+    save(folder, name, img)
+    assert (folder_backgrounds(folder, (40, 60))[0].rgb == DEEP[..., None]).all()
+    save(tmp_path / "masks", "a.png", BOX * 255)
+    assert (folder_cutouts(folder, tmp_path / "masks")[0].rgba[..., :3] == DEEP[10:30, 15:45, None]).all()
+
+
+def test_backgrounds_that_do_not_say_what_they_show(folder):
+    save(folder, "a.png", DEEP.astype(np.uint16) * 16)
+    with pytest.raises(ValueError, match=r"a.png has 16 bits, but its largest value is \d+: .* 12 bits"):
+        folder_backgrounds(folder, (40, 60))
+    save(folder, "a.png", picture(channels=4))
+    with pytest.raises(ValueError, match=r"a.png is transparent in \d+.\d% of its pixels"):
+        folder_backgrounds(folder, (40, 60))
