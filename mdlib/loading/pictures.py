@@ -151,6 +151,8 @@ def open_source(source: Source, name: str = "", enough_px: int | None = None, tu
     except Exception as error:  # decoders raise whatever they stumble over in a damaged file
         raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
     values, alpha, palette = (None if part is None else upright(part, turned) for part in parts)
+    if getattr(source, "is_animated", False) and source.format != "MPO":
+        notes.append(f"{name} has {source.n_frames} pictures; the first one is read.")
     lossless_webp = source.format == "WEBP" and data is not None and b"VP8L" in data
     lossy = source.format in ("JPEG", "MPO", "AVIF", "WEBP") and not lossless_webp
     return Opened(values, _varying(alpha, name), palette, lossy, name, notes)
@@ -263,7 +265,7 @@ def _sixteen_bits(img: Image.Image, data: bytes) -> np.ndarray | None:
 
     The lower ones come from a second look, in which PIL takes the bytes in the other order.
     """
-    layout = img.tile[0][3] if img.tile else ""
+    layout = img.tile[0][3] if img.tile and img.format in ("PNG", "TIFF") else ""
     raw = layout if isinstance(layout, str) else layout[0]
     if raw[:-1] not in ("RGB;16", "RGBA;16", "LA;16"):
         return None

@@ -66,7 +66,10 @@ def decode(data: bytes) -> np.ndarray | None:
     if colour != _GRAY or bits not in (8, 16) or interlace:
         return None
     row_bytes = width * bits // 8
-    raw = _inflate(_image_data(data), height * (row_bytes + 1))
+    compressed = _image_data(data)
+    if not compressed:
+        return None
+    raw = _inflate(compressed, height * (row_bytes + 1))
     kinds = raw[:: row_bytes + 1]  # the filter of each row
     kind = kinds[0] if height else _NONE
     if kind > _UP or kinds.count(kind) != height:

@@ -139,6 +139,22 @@ def test_12_bits_that_are_declared():
     assert read_picture(tiff12([0, 2048, 4095, 16]))[..., 0].tolist() == [[0, 128, 255, 1]]
 
 
+def test_the_first_of_several_pictures(tmp_path):
+    imgs = [Image.fromarray(np.full((4, 5), value, np.uint8)) for value in (10, 200)]
+    for kind in ("GIF", "TIFF", "WEBP", "PNG"):
+        file = io.BytesIO()
+        lossless = {"lossless": True} if kind == "WEBP" else {}
+        imgs[0].save(file, kind, save_all=True, append_images=imgs[1:], **lossless)
+        img, notes = read(file.getvalue(), "x")
+        assert (img == 10).all() and notes == ["x has 2 pictures; the first one is read."]
+
+
+def test_a_transparent_gray_is_alpha():
+    data = saved(np.array([[7, 9]], np.uint8), "PNG", transparency=7)
+    assert read(data).img.tolist() == [[[7, 7, 7, 0], [9, 9, 9, 255]]]
+    assert codec.decode(data).tolist() == read(data).img.tolist()
+
+
 def test_alpha_that_varies_is_no_background():
     rgba = np.full((4, 5, 4), 255, np.uint8)
     assert read_picture(rgba).shape == (4, 5, 3)
