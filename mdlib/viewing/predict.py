@@ -85,10 +85,14 @@ class Predictor:
         _check_sizes(bg_img, fg_bg_img)
         size = bg_img.shape[:2]
         inner = _inner_size(size, self.min_side, self.max_side)
-        pair = torch.stack([_to_tensor(bg_img), _to_tensor(fg_bg_img)]).to(self.device)  # (2,3,H,W)
-        if inner != size:
-            pair = interpolate(pair, inner, mode="bilinear", antialias=True).clamp(0, 1)
-        return (pair[:1], pair[1:]), size
+        return (self._tensor(bg_img, inner), self._tensor(fg_bg_img, inner)), size
+
+    def _tensor(self, img: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+        """A picture as (1,3,h,w) of `size` on the device; one after the other, for photographs are large."""
+        x = _to_tensor(img)[None].to(self.device)
+        if size == img.shape[:2]:
+            return x
+        return interpolate(x, size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _check_sizes(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> None:
@@ -112,7 +116,9 @@ def _inner_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[in
 
 
 def _to_tensor(img: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(img)).permute(2, 0, 1).float() / 255  # copies: PIL arrays are read-only
+    return (
+        torch.from_numpy(np.array(img)).permute(2, 0, 1).float().contiguous() / 255
+    )  # copies: PIL arrays are read-only
 
 
 def _to_array(result: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
