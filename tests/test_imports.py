@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "__init__": set(),
 }  # fmt: skip
 MOST_FLOORS, MOST_LATE_IMPORTS, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LINES = 9, 40, 145, 16, 300
-MOST_LINES_IN_ALL, MOST_LINES_OF_THE_MAIN_PATH = 21_300, 3_500
+# What came after the house was put in order may outgrow what it replaced by so many lines in all.
+ORDERED_LINES, MORE_LINES, MOST_LINES_OF_THE_MAIN_PATH = 21_300, 1_500, 3_500
 
 # Slow to import, optional, or absent on Colab.
 LATE = [
@@ -94,9 +95,7 @@ def imports(path: Path, module: str) -> list[tuple[str, When]]:
 def graph(folder: str) -> dict[str, dict[str, When]]:
     """module -> {module of the same folder that it imports: when, the earliest of them}."""
     files = {name_of(path, REPOSITORY): path for path in sorted((REPOSITORY / folder).rglob("*.py"))}
-    # A script of benchmarks may name another by its last name, for it is run with its folder on the path.
-    known = {module.rpartition(".")[2]: module for module in files} if folder == "benchmarks" else {}
-    known |= {module: module for module in files}
+    known = {module: module for module in files}
     known |= {f"mdlib.{name}": home for name, home in public_homes().items() if home in files}
     arrows: dict[str, dict[str, When]] = {module: {} for module in files}
     for module, path in files.items():
@@ -202,7 +201,7 @@ def all_imports(room: str) -> list[tuple[str, When]]:
 def test_modules_and_folders_are_small():
     lines = sizes()
     assert len(lines) <= MOST_MODULES
-    assert sum(lines.values()) <= MOST_LINES_IN_ALL
+    assert sum(lines.values()) <= ORDERED_LINES + MORE_LINES
     assert [module for module, count in lines.items() if count > MOST_LINES] == []
     assert [folder for folder, count in folder_sizes().items() if count > MOST_IN_A_FOLDER] == []
 

@@ -25,10 +25,10 @@ CONFIG_NAME = "config.json"
 # Imported when first asked for: the ResNet networks need torchvision, which loads slowly.
 _NETWORKS = {
     "mdnet": ("mdnet", "MDNet"),
-    "resnet18-upproj": ("resnet18_upproj", "ResNet18UpProj"),
+    "resnet18-upproj": ("resnet18", "ResNet18UpProj"),
     "unet-shared": ("unet", "UNetShared"),
     "unet-twin": ("unet", "UNetTwin"),
-    "resnet18-autoencoder": ("resnet18_autoencoder", "ResNet18Autoencoder"),
+    "resnet18-autoencoder": ("resnet18", "ResNet18Autoencoder"),
     "conv2-mask": ("conv2_mask", "Conv2Mask"),
     "fcn": ("fcn", "FCN"),
 }
