@@ -8,6 +8,7 @@ from mdlib import __version__
 from mdlib.creation.depth.teacher import DEFAULT, locate
 from mdlib.creation.sources.pictures import folder_pictures
 from mdlib.files import sha256_of
+from mdlib.loading.codec import units_per_metre
 from mdlib.loading.format import FORMAT
 from mdlib.loading.masks import check_class
 
@@ -52,8 +53,10 @@ class CreateConfig:
     """Where depth comes from, scene, teacher or none: "scene" (that of rooms or --bg-depth), "teacher" (a
     network's guess, for photographs) or "none". Without it, scene if there is any."""
     bg_depth: Path | None = field(default=None, metadata=ADVANCED)
-    """Folder with the measured depth of the pictures in --bg, under the same file names: 16-bit PNG in
-    millimetres, 0 = unknown."""
+    """Folder with the measured depth of the pictures in --bg, under the same file names: 16-bit PNG, 0 and
+    65,535 = unknown."""
+    depth_unit: str = field(default="mm", metadata=ADVANCED)
+    """Unit of --bg-depth: mm, cm, m, or how many a metre has, such as 5000 (TUM RGB-D) or 256 (KITTI)."""
     fov: float = field(default=60.0, metadata=ADVANCED)
     """Horizontal field of view of the pictures in --bg in degrees; used where they have depth in metres."""
     teacher: str = field(default=DEFAULT, metadata=ADVANCED)
@@ -156,6 +159,9 @@ class CreateConfig:
             raise ValueError(f"teacher_on is {self.teacher_on!r}; there are 'bg' and 'composite'")
         if self.bg_depth is not None and self.bg is None:
             raise ValueError("--bg-depth holds the depth of the pictures in --bg, which is not given")
+        units_per_metre(self.depth_unit)
+        if self.depth_unit != "mm" and self.bg_depth is None:
+            raise ValueError("--depth-unit is the unit of the pictures in --bg-depth, which is not given")
         if self.depth == "scene" and self.bg is not None and self.bg_depth is None:
             raise ValueError(
                 "--depth scene: photographs hold no depth. Give what was measured with --bg-depth DIR "
@@ -212,6 +218,8 @@ def make_recipe(config: CreateConfig) -> dict:
             made["masks"]["class"] = config.mask_class
     if config.bg_depth is not None:
         made["bg_depth"] = _folder(config.bg_depth, "depth of the backgrounds")
+        if config.depth_unit != "mm":
+            made["depth_unit"] = config.depth_unit
     if config.depth_from == "teacher":
         source = locate(config.teacher)
         made["teacher"] = {"name": source.name, "sha256": source.sha256(), "on": config.teacher_on}

@@ -124,7 +124,7 @@ def _sources(config: CreateConfig, crew: Crew) -> tuple[list[Background], list[C
     size, fov = config.height_width, config.fov
     backgrounds = [] if config.bg is None else folder_backgrounds(config.bg, size, config.upscale, fov)
     if config.bg_depth is not None:
-        backgrounds = add_depth(backgrounds, config.bg, config.bg_depth, config.seed)
+        backgrounds = add_depth(backgrounds, config.bg, config.bg_depth, config.seed, config.depth_unit)
     cutouts = (
         []
         if config.fg is None

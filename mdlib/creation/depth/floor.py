@@ -25,6 +25,10 @@ _STEEPEST = np.cos(np.radians(40))  # the camera may look down or up by as much
 _LOWEST_CAMERA_M = 0.2
 _LEAST = 0.015  # share of the pixels that a floor must have
 _SAME_SHAPE = 0.03  # as for masks
+UNITS = ("mm", "cm", "m", "5000", "256")  # of depth that are common; the numbers are those of TUM and KITTI
+_USUAL_M = 1.5  # height of a camera
+_NAMED = {"mm", "cm", "m"}
+_CAMERA_M, _CAMERA_BY_NUMBER_M = (0.5, 4.0), (0.35, 10.0)  # of a number somebody has thought
 
 
 class Floor(NamedTuple):
@@ -35,12 +39,15 @@ class Floor(NamedTuple):
     normal: np.ndarray
 
 
-def add_depth(backgrounds: list[Background], folder: Path, depth: Path, seed: int) -> list[Background]:
+def add_depth(
+    backgrounds: list[Background], folder: Path, depth: Path, seed: int, unit: str = "mm"
+) -> list[Background]:
     """The pictures of `folder` with the depth of the same stem from the folder `depth`, and their floors.
 
-    Depth is 16-bit PNG in millimetres, 0 and 65,535 = unknown, of the picture's shape at any size; it is
-    cropped and resized like the picture, by the nearest pixel, never averaged. `backgrounds` need focal_px.
-    Raises ValueError, naming every file at fault, where depth is missing, of another kind or shows no floor.
+    Depth is 16-bit PNG in `unit` (see codec.metres), 0 and 65,535 = unknown, of the picture's shape at any
+    size; it is cropped and resized like the picture, by the nearest pixel, never averaged. `backgrounds` need
+    focal_px. Raises ValueError, naming every file at fault, where depth is missing, of another kind or shows
+    no floor, and where the floors are so far below the camera that the unit must be another one.
     """
     stems = by_stem(folder_pictures(depth, "depth of the backgrounds"), "depth pictures")
     paths = folder_pictures(folder, "backgrounds")
@@ -51,22 +58,59 @@ def add_depth(backgrounds: list[Background], folder: Path, depth: Path, seed: in
         number = numbers[path]
         if path.stem not in stems:
             raise ValueError(f"{path} has no depth: {depth} holds no picture called {path.stem!r}")
-        z = _read_depth(stems[path.stem], path, backgrounds[number].rgb.shape[:2])
-        return with_floor(replace(backgrounds[number], z=z), child_seed(seed, FLOOR, number))
+        z = _read_depth(stems[path.stem], path, backgrounds[number].rgb.shape[:2], unit)
+        background = replace(backgrounds[number], z=z)
+        floor = _floor_of(background, child_seed(seed, FLOOR, number), unit)
+        heights.append(floor.camera_height_m)
+        return replace(background, floor=floor.mask)
 
-    return read_each(paths, read)
+    heights: list[float] = []
+    found = read_each(paths, read)
+    low, high = _CAMERA_M if unit in _NAMED else _CAMERA_BY_NUMBER_M
+    if not low <= (height := float(np.median(heights))) <= high:
+        per_metre = codec.units_per_metre(unit)
+        advice = _advice({other: height * _change(unit, other) for other in UNITS})
+        if unit in _NAMED:
+            advice += f" If it really was there, give the number: --depth-unit {per_metre:g}"
+        raise ValueError(
+            f"{depth}: with {per_metre:g} units to the metre ({unit}) the camera is {height:.2f} m above the "
+            f"floor. {advice}"
+        )
+    return found
 
 
 def with_floor(background: Background, seed: int) -> Background:
     """A background with depth and focal length, with its floor as well; ValueError where none is found."""
+    return replace(background, floor=_floor_of(background, seed).mask)
+
+
+def _floor_of(background: Background, seed: int, unit: str = "") -> Floor:
     floor = find_floor(background.z, background.focal_px, seed)
     if floor is None:
+        floors = {
+            other: find_floor(background.z * _change(unit, other), background.focal_px, seed)
+            for other in UNITS
+            if unit
+        }
+        advice = _advice({other: one.camera_height_m for other, one in floors.items() if one}) if unit else ""
         raise ValueError(
             f"{background.name} shows no floor in its depth: there is no level surface below the camera that "
             f"fills {_LEAST:.1%} of the picture with hardly anything beneath it. Objects need one to stand "
-            f"on: check --fov and the unit of the depth (millimetres), or remove the picture."
+            f"on: check --fov and --depth-unit, or remove the picture. {advice}".rstrip()
         )
-    return replace(background, floor=floor.mask)
+    return floor
+
+
+def _change(unit: str, other: str) -> float:
+    """Metres in the unit `other` for each metre in `unit`."""
+    return codec.units_per_metre(unit) / codec.units_per_metre(other)
+
+
+def _advice(heights: dict[str, float]) -> str:
+    """Which unit is likely, by what the camera's height is in each."""
+    likely = {unit: height for unit, height in heights.items() if 0.5 < height / _USUAL_M < 1.6}
+    unit = min(likely, key=lambda unit: abs(np.log(likely[unit] / _USUAL_M)), default="")
+    return f"With --depth-unit {unit} it is at {likely[unit]:.2f} m." if unit else ""
 
 
 def find_floor(z: np.ndarray, focal_px: float, seed: int) -> Floor | None:
@@ -102,8 +146,8 @@ def find_floor(z: np.ndarray, focal_px: float, seed: int) -> Floor | None:
     return Floor(mask, 1 / length, -m / length) if mask.mean() >= _LEAST else None
 
 
-def _read_depth(path: Path, picture: Path, size: tuple[int, int]) -> np.ndarray:
-    z, whole = codec.read_depth(path), pictures.read(picture, enough_px=2 * max(size)).img.shape
+def _read_depth(path: Path, picture: Path, size: tuple[int, int], unit: str) -> np.ndarray:
+    z, whole = codec.read_depth(path, unit), pictures.read(picture, enough_px=2 * max(size)).img.shape
     height, width = z.shape
     if not 1 - _SAME_SHAPE < (width * whole[0]) / (height * whole[1]) < 1 + _SAME_SHAPE:
         raise ValueError(

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mdlib.creation import recipe
 from mdlib.creation.config import CreateConfig
 from mdlib.creation.create import create
-from mdlib.creation.depth.floor import find_floor
+from mdlib.creation.depth.floor import add_depth, find_floor
+from mdlib.creation.sources.pictures import folder_backgrounds
 from mdlib.creation.writing.shard import Composer
 from mdlib.loading import codec
 from mdlib.loading.dataset import open_dataset
@@ -158,3 +160,68 @@ def test_depth_asked_for_where_there_is_none(exported, tmp_path, command_line):
     assert done.code == 2 and "--bg-depth gives exact depth" in done.err
     done = command_line("create", tmp_path / "set", "--rooms", 1, "--props", 1, "--bg-depth", folder)
     assert done.code == 2 and "the pictures in --bg, which is not given" in done.err
+
+
+PER_METRE = {"mm": 1000, "cm": 100, "5000": 5000, "256": 256}
+
+
+def in_unit(exported, folder, per_metre, unknown=0):
+    """The depth of the rooms with so many units a metre; nearer than 13 m, so that 16 bits hold it."""
+    for i, room in enumerate(exported[1]):
+        stored = np.rint(np.minimum(room.z, 13) * per_metre).astype(np.uint16)
+        stored[:8, 60:70] = unknown
+        (folder / f"{i}.png").write_bytes(codec.encode_png(stored))
+    return folder
+
+
+@pytest.mark.parametrize("unknown", [0, 65535])
+@pytest.mark.parametrize("unit", list(PER_METRE))
+def test_depth_in_any_unit_is_the_same_depth(exported, tmp_path, unit, unknown):
+    depth = in_unit(exported, tmp_path, PER_METRE[unit], unknown)
+    backgrounds = folder_backgrounds(exported[0] / "bg", (96, 96), fov=60)
+    found = add_depth(backgrounds, exported[0] / "bg", depth, 0, unit)
+    for one, room in zip(found, exported[1], strict=True):
+        true = room.z[:, 16:112].copy()
+        true[:8, 44:54] = np.nan
+        np.testing.assert_allclose(one.z, np.minimum(true, 13), atol=0.51 / PER_METRE[unit])
+        truth = room.floor[:, 16:112] & np.isfinite(true)
+        assert (one.floor & truth).sum() / (one.floor | truth).sum() > 0.85
+
+
+@pytest.mark.parametrize(
+    ("stored", "unit", "words"),
+    [
+        ("5000", "mm", "with 1000 units to the metre (mm) the camera is "),  # 5 times too far
+        ("256", "mm", "with 1000 units to the metre (mm) the camera is "),  # a quarter
+        ("cm", "mm", "shows no floor in its depth"),  # a tenth: below what a floor may be
+        ("mm", "5000", "with 5000 units to the metre (5000) the camera is "),
+        ("mm", "cm", "with 100 units to the metre (cm) the camera is "),
+        ("mm", "256", None),  # about 5 metres, by a number that somebody has thought of
+    ],
+)
+def test_depth_in_another_unit_is_refused_and_the_likely_one_named(exported, tmp_path, stored, unit, words):
+    depth = in_unit(exported, tmp_path, PER_METRE[stored])
+    backgrounds = folder_backgrounds(exported[0] / "bg", (96, 96), fov=60)
+    if words is None:
+        assert len(add_depth(backgrounds, exported[0] / "bg", depth, 0, unit)) == 3
+        return
+    with pytest.raises(ValueError) as caught:
+        add_depth(backgrounds, exported[0] / "bg", depth, 0, unit)
+    assert words in str(caught.value)
+    assert f"With --depth-unit {stored} it is at " in str(caught.value)
+
+
+def test_the_unit_of_depth_on_the_command_line(exported, tmp_path, command_line):
+    (tmp_path / "depth").mkdir()
+    depth = in_unit(exported, tmp_path / "depth", 5000)
+    few = ("--props", 1, "--placements", 1, "--no-flip", "--size", 48, "--workers", 1)
+    common = ("create", tmp_path / "set", "--bg", exported[0] / "bg", *few)
+    assert "--depth-unit 5000 it is at" in command_line(*common, "--bg-depth", depth).err
+    (tmp_path / "set/recipe.json").unlink()
+    done = command_line(*common, "--bg-depth", depth, "--depth-unit", 5000)
+    assert done.code == 0, done.err
+    assert recipe.read(tmp_path / "set")["depth_unit"] == "5000"
+    wrong = command_line(*common, "--bg-depth", depth, "--depth-unit", "inch")
+    assert wrong.code == 2 and "the unit of depth is 'inch'; it is mm, cm, m, or how many" in wrong.err
+    wrong = command_line(*common, "--depth-unit", "cm")
+    assert wrong.code == 2 and "the pictures in --bg-depth, which is not given" in wrong.err
