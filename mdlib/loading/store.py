@@ -19,7 +19,7 @@ from mdlib.loading import codec, splits
 
 if TYPE_CHECKING:
     from mdlib.loading.archive import Archive
-    from mdlib.loading.foreign.folder import FolderArchive
+    from mdlib.loading.foreign.folder import Upright
 
 
 @dataclass
@@ -97,7 +97,7 @@ class BaseStore(ABC):
 class Store(BaseStore):
     """The pictures lie in archives."""
 
-    archive: "Archive | FolderArchive"
+    archive: "Archive | Upright"
     members: dict[str, np.ndarray]  # kind -> member number of each sample, int64
     bg_members: np.ndarray  # member number of each background, int64
     tables: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> new value of each stored one

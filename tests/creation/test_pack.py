@@ -381,3 +381,46 @@ def test_command(source, packed, tmp_path, command_line):
     assert contents(tmp_path / "out") == contents(packed)
     done = command_line("pack", source, tmp_path / "other", "--mask", "masks")
     assert done.code == 2 and "no pictures of mask in a folder 'masks'" in done.err
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    "turned", [("fg_bg/", "bg/"), ("fg_bg/bg_1", "fg_bg_mask/bg_0", "fg_bg_depth/", "bg/bg_2")]
+)
+def test_pictures_of_phones_are_turned_once(source, tmp_path, kind, turned):
+    """Stored as the sensor saw them, with a tag that says how to turn them: as if they lay upright."""
+    suffix = {"JPEG": "jpg", "PNG": "png"}[kind]
+    upright = members(kind, suffix)
+    lying = {name: lying_down(data) if name.startswith(turned) else data for name, data in upright.items()}
+    layout = Layout(invert_depth=True)
+    plain = open_dataset(write_zip(tmp_path / "plain.zip", upright), layout)
+    phone = open_dataset(write_zip(tmp_path / "phone.zip", lying), layout)
+    out = pack(PackConfig(tmp_path / "phone.zip", tmp_path / "out", layout, workers=1), progress=False)
+    packed = open_dataset(out)
+    assert plain.size == phone.size == packed.size == SIZE
+    expected = plain.batch(range(12)) | {"bg": plain.backgrounds}
+    for found in (phone, packed):
+        batch = found.batch(range(12)) | {"bg": found.backgrounds}
+        for name in ("bg", "fg_bg", "mask", "depth"):
+            difference = np.abs(batch[name].numpy().astype(int) - expected[name].numpy())
+            assert difference.mean() < 3 and difference.max() < 60, (name, difference.mean())
+    for shard in sorted(out.glob("shard-*.zip")):
+        archive = Archive(shard)
+        for name in archive.names():
+            data = archive.read(archive.find(name))
+            if name.endswith((".jpg", ".png")):
+                with Image.open(io.BytesIO(data)) as img:
+                    assert img.size == SIZE[::-1] and 0x0112 not in img.getexif()
+            if kind == "JPEG" and name.startswith("fg_bg/") and "fg_bg/" not in turned:
+                number = int(name[-10:-4])  # what needs no turning keeps its bytes
+                there = upright[f"fg_bg/bg_{number // 4}/img_{number % 4:02d}.jpg"]
+                assert (data == there) == (number // 4 != 1)
+
+
+def lying_down(data):
+    """The same picture, turned by a quarter in the file, and the tag that turns it back."""
+    with Image.open(io.BytesIO(data)) as img:
+        exif, buffer = Image.Exif(), io.BytesIO()
+        exif[0x0112] = 6  # to be turned clockwise
+        img.transpose(Image.Transpose.ROTATE_90).save(buffer, img.format, quality=95, exif=exif)
+        return buffer.getvalue()

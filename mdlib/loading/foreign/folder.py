@@ -1,13 +1,20 @@
-"""Files below a folder, read like the members of an archive."""
+"""Files below a folder, read like the members of an archive; pictures of either turned upright."""
 
+import io
 import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from mdlib.loading import codec
+from mdlib.loading.archive import Archive
+from mdlib.loading.pictures import orientation_of, upright
 from mdlib.loading.zip_directory import MAX_MEMBER_BYTES
+
+_QUALITY = 95
 
 
 class FolderArchive:
@@ -86,3 +93,36 @@ class FolderArchive:
     def read_many(self, numbers: Sequence[int] | np.ndarray) -> list[bytes]:
         """The bytes of many files."""
         return [self.read(int(i)) for i in numbers]
+
+
+class Upright:
+    """The members of an archive or folder; pictures turned as their EXIF orientation says, the tag gone.
+
+    A turned JPEG comes as JPEG again, of quality 95, anything else as PNG; what needs no turning as it is.
+    """
+
+    def __init__(self, archive: Archive | FolderArchive):
+        self.archive = archive
+
+    def name(self, i: int) -> str:
+        """The name of member `i`."""
+        return self.archive.name(i)
+
+    def read(self, i: int, verify: bool = False) -> bytes:
+        """The bytes of member `i`; see the archive's."""
+        return _upright(self.archive.read(i, verify))
+
+    def read_many(self, numbers: Sequence[int] | np.ndarray) -> list[bytes]:
+        """The bytes of many members."""
+        return [_upright(data) for data in self.archive.read_many(numbers)]
+
+
+def _upright(data: bytes) -> bytes:
+    orientation = orientation_of(data)
+    if orientation == 1:
+        return data
+    if data.startswith(codec.JPEG_SIGNATURE):
+        return codec.encode_jpeg(np.ascontiguousarray(upright(codec.decode(data), orientation)), _QUALITY)
+    with Image.open(io.BytesIO(data)) as img, io.BytesIO() as made:
+        ImageOps.exif_transpose(img).save(made, "PNG", compress_level=1, exif=b"")  # a palette stays one
+        return made.getvalue()

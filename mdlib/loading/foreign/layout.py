@@ -16,7 +16,7 @@ import numpy as np
 from mdlib.loading import codec
 from mdlib.loading.archive import Archive
 from mdlib.loading.foreign import find, table
-from mdlib.loading.foreign.folder import FolderArchive
+from mdlib.loading.foreign.folder import FolderArchive, Upright
 from mdlib.loading.masks import MaskReader, check_class
 from mdlib.loading.pictures import rgb_of
 from mdlib.loading.store import Store
@@ -141,10 +141,11 @@ def read_layout(path: str | Path, layout: Layout) -> Store:
     }
     if "depth" in found.members:
         info["depth"] = {"kind": "relative", "dtype": "uint8", "unit": "closeness / 255"}  # until it is seen
-    info["size"] = list(_picture(path, archive, int(found.members["fg_bg"][0])).shape[:2])
+    upright = Upright(archive)
+    info["size"] = list(_picture(path, upright, int(found.members["fg_bg"][0])).shape[:2])
     columns = {"sample": np.array([name.encode("utf-8", "surrogateescape") for name in found.samples])}
     store = Store(
-        path, info, columns, bg.astype(np.int64), fg[:, None], archive, found.members, found.bg_members[used]
+        path, info, columns, bg.astype(np.int64), fg[:, None], upright, found.members, found.bg_members[used]
     )
     _set_tables(store, layout)
     _check_pairs(store)
@@ -221,7 +222,7 @@ def _set_depth_table(store: Store, layout: Layout) -> None:
         store.tables["depth"] = codec.inversion_table()
 
 
-def _picture(path: Path, archive: find.Members, member: int) -> np.ndarray:
+def _picture(path: Path, archive: Upright, member: int) -> np.ndarray:
     try:
         return codec.decode(archive.read(member))
     except ValueError as error:

@@ -1,13 +1,15 @@
-"""Files of a folder as members."""
+"""Files of a folder as members; pictures of folders and archives turned upright."""
 
+import io
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mdlib.loading.archive import Archive
 from mdlib.loading.dataset import open_dataset
-from mdlib.loading.foreign.folder import FolderArchive
+from mdlib.loading.foreign.folder import FolderArchive, Upright
 from mdlib.loading.foreign.layout import Layout
 
 
@@ -47,3 +49,53 @@ def test_a_folder_that_changed_or_is_not_there(tmp_path, monkeypatch):
     (tmp_path / "a").unlink()
     with pytest.raises(ValueError, match="cannot be read"):
         folder.read(0)
+
+
+# Seen upright, 2 rows of 3 pixels; what lies in the file by each orientation (EXIF 2.32, tag 0112).
+SEEN = [[10, 20, 30], [40, 50, 60]]
+LIES = {
+    1: [[10, 20, 30], [40, 50, 60]],
+    2: [[30, 20, 10], [60, 50, 40]],
+    3: [[60, 50, 40], [30, 20, 10]],
+    4: [[40, 50, 60], [10, 20, 30]],
+    5: [[10, 40], [20, 50], [30, 60]],
+    6: [[30, 60], [20, 50], [10, 40]],
+    7: [[60, 30], [50, 20], [40, 10]],
+    8: [[40, 10], [50, 20], [60, 30]],
+}
+
+
+def tagged(img, orientation, kind):
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(img).save(buffer, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", LIES)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "16 bits", "palette"])
+def test_pictures_are_turned_once_and_keep_no_tag(tmp_path, orientation, kind):
+    lies = np.array(LIES[orientation], np.uint8).repeat(16, 0).repeat(16, 1)  # blocks, which JPEG keeps
+    seen = np.array(SEEN, np.uint8).repeat(16, 0).repeat(16, 1)
+    if kind == "16 bits":
+        data, seen = tagged(lies.astype(np.uint16) * 256, orientation, "PNG"), seen.astype(np.uint16) * 256
+    elif kind == "palette":
+        img, exif, buffer = Image.fromarray(lies).convert("P"), Image.Exif(), io.BytesIO()
+        exif[0x0112] = orientation
+        img.save(buffer, "PNG", exif=exif)
+        data = buffer.getvalue()
+    else:
+        data = tagged(lies, orientation, kind)
+    (tmp_path / "a").write_bytes(data)
+    upright = Upright(FolderArchive(tmp_path))
+    (one,) = upright.read_many([0])
+    assert one == upright.read(0) and upright.name(0) == "a"
+    with Image.open(io.BytesIO(one)) as img:
+        found = np.asarray(img.convert("RGB"))[..., 0] if kind in ("WEBP", "palette") else np.asarray(img)
+        assert 0x0112 not in img.getexif() or orientation == 1
+        assert (img.mode == "P") == (kind == "palette")
+    if orientation == 1:
+        assert one == data
+    elif kind == "JPEG":
+        assert one.startswith(b"\xff\xd8\xff")
+    np.testing.assert_allclose(found, seen, atol=2 if kind == "JPEG" else 0)
