@@ -110,7 +110,7 @@ class Archive:
             found[new] = position[new] + self._starts[p]
         if (found < 0).any():
             name = names[int(np.flatnonzero(found < 0)[0])]
-            name = name.decode() if isinstance(name, bytes) else str(name)
+            name = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
             where = self.paths[0 if part is None else part]
             raise KeyError(f"no member {name!r} in {where}" + (" and its companions" if part is None else ""))
         return found

@@ -18,6 +18,7 @@ DATASET_FILE = "dataset.json"
 PLACEMENTS_FILE = "placements.csv"  # in a shard
 STATISTICS_FILE = "statistics.json"  # in a shard
 DEPTH_SUFFIX = {"exact": ".png", "fast": ".jpg"}  # by encoding
+_NEEDED = ("id", "size", "depth", "backgrounds", "cutouts", "shards")
 _NUMBERS = {"flip": np.int64, "x_px": np.int64, "y_px": np.int64, "seed": np.int64, "scale": np.float64}
 
 
@@ -80,8 +81,13 @@ def read_info(path: Path) -> dict:
         info = json.loads(file.read_text())
     except ValueError as error:
         raise ValueError(f"{file} is damaged ({error}); run the same create command again") from None
-    if info.get("format") != FORMAT:
-        raise ValueError(f"{file}: format {info.get('format')!r}, but this version of mdlib reads {FORMAT}")
+    found = info.get("format") if isinstance(info, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{file}: format {found!r}, but this version of mdlib reads {FORMAT}")
+    if missing := [name for name in _NEEDED if name not in info]:
+        raise ValueError(
+            f"{file} is damaged: {', '.join(missing)} missing; run the same create command again"
+        )
     return info
 
 

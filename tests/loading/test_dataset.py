@@ -268,3 +268,18 @@ def test_a_mask_selects_and_other_things_are_refused(hand_made):
             data[wrong]
     for one in (np.int64(7), np.uint8(7), torch.tensor(7), -53):
         np.testing.assert_array_equal(data[one]["mask"], data[7]["mask"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[1, 2]", "format None, but this version of mdlib reads 1"),
+        ("{}", "format None, but"),
+        ('{"format": 1, "id": "x", "size": [24, 32], "depth": {}}', "backgrounds, cutouts, shards missing"),
+        ("{", "is damaged"),
+    ],
+)
+def test_a_description_that_is_none(tmp_path, content, sentence):
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(ValueError, match=sentence):
+        open_dataset(tmp_path)

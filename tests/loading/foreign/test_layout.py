@@ -675,3 +675,10 @@ def test_two_samples_with_one_mask_are_refused(tmp_path):
     members = renamed(crossed("a{f}", "mask_{f}"), lambda name: name.replace("/a3", "/b2"))
     text = complaint(zipped(tmp_path / "all.zip", members), NO_DEPTH)
     assert "samples '1/a2' and '1/b2' share one picture in 'fg_bg_mask'" in text
+
+
+def test_a_table_in_an_old_code_page_names_what_is_not_there(tmp_path):
+    members = renamed(table_members(), lambda name: name.replace("images/", "bild\u00e4r/"))
+    latin = table({}).decode().replace("images/", "bild\u00e4r/").encode("latin-1")
+    path = zipped(tmp_path / "all.zip", members | {"labels.txt": latin})
+    assert "row 1: there is no 'bild\ufffdr/17.jpg'" in complaint(path, TABLE)
