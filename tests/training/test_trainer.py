@@ -345,17 +345,16 @@ def test_a_folder_with_a_network_that_is_no_run_is_left_alone(fit, tmp_path):
 
 
 def test_what_may_change_can_change(fit, reference_settings, tmp_path):
-    fit(tmp_path, **{**reference_settings, "steps": 6, "checks": 1})
+    run, mirror = tmp_path / "run", tmp_path / "mirror"
+    fit(run, **{**reference_settings, "steps": 6, "checks": 1})
     changed = {
         "steps": 9, "epochs": 5.0, "minutes": 9.0, "lr": 1e-3, "schedule": "constant", "warmup": 0.1,
         "weight_decay": 0.0, "clip": 0.5, "ema": 0.9, "augment": 0.5, "checks": 2, "check_pairs": 4,
         "checkpoint_steps": 2, "checkpoint_minutes": 1.0, "keep": 5, "log_every": 2, "workers": 1,
-        "precision": "bf16", "mirror": tmp_path / "mirror",
+        "precision": "bf16", "mirror": mirror,
     }  # fmt: skip
-    assert fit(tmp_path, **{**reference_settings, **changed}).step == 9
-    assert (tmp_path / "mirror/model.safetensors").read_bytes() == (
-        tmp_path / "model.safetensors"
-    ).read_bytes()
+    assert fit(run, **{**reference_settings, **changed}).step == 9
+    assert (mirror / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 
 def test_a_run_that_another_process_trains_is_left_alone(fit, reference_settings, tmp_path):
