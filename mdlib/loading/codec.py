@@ -77,7 +77,10 @@ def decode(data: bytes) -> np.ndarray:
         gray = png.decode(data)
         if gray is not None:
             return gray if gray.dtype == np.uint8 else gray.astype(np.uint16)
-    return pictures.stored(data)
+    opened = pictures.open_source(data, "the data", turn=False)
+    if opened.alpha is None:
+        return opened.values
+    return np.dstack([pictures.rgb_of(opened.values, opened.what), opened.alpha])
 
 
 def decode_into(data: bytes, out: np.ndarray, reduce: int = 1) -> None:

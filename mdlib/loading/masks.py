@@ -111,14 +111,15 @@ def read_mask(
         values = opened.values if opened.values.ndim == 2 else _brightness(opened)
         mask = _coverage(values, opened, notes)
         mask = codec.ringing_table(*ringing)[mask] if opened.lossy else mask
-    share = float((mask >= 128).mean())
+    counts = np.array(Image.fromarray(mask).histogram()) / mask.size
+    share = float(counts[128:].sum())
     rim = float((np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]) >= 128).mean())
     if max(share, rim) > _NEARLY_ALL:
         notes.append(
             f"{opened.what} marks {share:.0%} of the picture and {rim:.0%} of its border as the object: it "
             f"may be inverted (white is the object)"
         )
-    gray = float(((mask > codec.RINGING[0]) & (mask < codec.RINGING[1])).mean())
+    gray = float(counts[codec.RINGING[0] + 1 : codec.RINGING[1]].sum())
     if gray > _MOSTLY:
         notes.append(
             f"{opened.what} is neither black nor white in {gray:.0%} of the picture: it may be no mask"

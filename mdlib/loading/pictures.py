@@ -15,11 +15,13 @@ is a ValueError with a sentence that says what was found and what to do.
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 Source = np.ndarray | Image.Image | bytes | str | Path
 
@@ -75,21 +77,12 @@ def read_picture(source: Source, name: str = "", enough_px: int | None = None) -
     return rgb_of(read(source, name, enough_px).img, what)
 
 
-def stored(data: bytes) -> np.ndarray:
-    """Picture bytes as they lie in the file, not turned: values as declared, RGBA where it is transparent."""
-    opened = open_source(data, "the data", turn=False)
-    if opened.alpha is None:
-        return opened.values
-    return np.dstack([rgb_of(opened.values, opened.what), opened.alpha])
-
-
 def rgb_of(img: np.ndarray, what: str) -> np.ndarray:
     """Values as declared to (H,W,3) uint8; ValueError for RGBA: what alpha hides is nobody's picture."""
     if img.ndim == 3 and img.shape[2] == 4:
-        share = (img[..., 3] < 255).mean()
         raise ValueError(
-            f"{what} is transparent in {share:.1%} of its pixels, and nothing says what is seen there: save "
-            f"it without transparency"
+            f"{what} is transparent in {(img[..., 3] < 255).mean():.1%} of its pixels, and nothing says what "
+            f"is seen there: save it without transparency"
         )
     img = to_8_bits(img, what)
     return np.repeat(img[..., None], 3, axis=2) if img.ndim == 2 else img
@@ -116,14 +109,39 @@ def to_8_bits(values: np.ndarray, what: str) -> np.ndarray:
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def read_image(source: Source, name: str = "", enough_px: int | None = None) -> tuple[Image.Image, list[str]]:
+    """As `read`, as a PIL image: without a copy where PIL decodes just what is declared."""
+    if not isinstance(source, np.ndarray):
+        img, _, what, notes = _loaded(source, name, enough_px)
+        if img.mode in ("RGB", "RGBA") and "transparency" not in img.info and ";16" not in str(img.tile):
+            with _told(img, what):
+                img.load()
+                if img.getexif().get(_ORIENTATION, 1) != 1:
+                    img = ImageOps.exif_transpose(img)
+            return (img.convert("RGB") if img.getextrema()[3:] == ((255, 255),) else img), notes
+    array, notes = read(source, name, enough_px)
+    return Image.fromarray(array), notes
+
+
 def open_source(source: Source, name: str = "", enough_px: int | None = None, turn: bool = True) -> Opened:
     """A picture as it declares itself; arguments and errors are those of `read`. `turn`: by its EXIF data."""
-    name = name or "the picture"
-    data, notes = None, []
     if isinstance(source, np.ndarray):
-        values, alpha = _of_array(source, name)
-        name = f"{name} is an array of shape {source.shape} and type {source.dtype}; it"
-        return Opened(values, _varying(alpha, name), None, False, name, notes)
+        values, alpha = _of_array(source, name or "the picture")
+        what = f"{name or 'the picture'} is an array of shape {source.shape} and type {source.dtype}; it"
+        return Opened(values, _varying(alpha, what), None, False, what, [])
+    img, data, what, notes = _loaded(source, name, enough_px)
+    with _told(img, what):
+        parts = _declared(img, data)
+        turned = img.getexif().get(_ORIENTATION, 1) if turn else 1
+    values, alpha, palette = (None if part is None else upright(part, turned) for part in parts)
+    lossless_webp = img.format == "WEBP" and data is not None and b"VP8L" in data
+    lossy = img.format in ("JPEG", "MPO", "AVIF", "WEBP") and not lossless_webp
+    return Opened(values, _varying(alpha, what), palette, lossy, what, notes)
+
+
+def _loaded(source: Source, name: str, enough_px: int | None) -> tuple[Image.Image, bytes | None, str, list]:
+    """A PIL image of a kind that is read, the bytes it is from, its name in errors, and notes."""
+    name, data, notes = name or "the picture", None, []
     if isinstance(source, str | Path):
         name, path = str(source), Path(source)
         if not path.is_file():
@@ -131,7 +149,7 @@ def open_source(source: Source, name: str = "", enough_px: int | None = None, tu
         source = path.read_bytes()
     if isinstance(source, bytes):
         data = source
-        source, notes = _identified(data, name), []
+        source = _identified(data, name)
         _limit(source, name, enough_px, notes)
     if not isinstance(source, Image.Image):
         raise ValueError(
@@ -143,23 +161,24 @@ def open_source(source: Source, name: str = "", enough_px: int | None = None, tu
         raise ValueError(f"{name} is a TIFF with its channels apart, 16 bits each: save it as PNG")
     if source.mode not in _MODES and source.mode[0] not in "IF":
         raise ValueError(f"{name} is a picture of mode {source.mode}, which is not read: save it as RGB")
-    try:
-        parts = _declared(source, data)
-        turned = source.getexif().get(_ORIENTATION, 1) if turn else 1
-    except MemoryError:
-        raise ValueError(f"{name} has {_size(source)}, too many for this memory: make it smaller") from None
-    except Exception as error:  # decoders raise whatever they stumble over in a damaged file
-        raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
-    values, alpha, palette = (None if part is None else upright(part, turned) for part in parts)
     if getattr(source, "is_animated", False) and source.format != "MPO":
         notes.append(f"{name} has {source.n_frames} pictures; the first one is read.")
-    lossless_webp = source.format == "WEBP" and data is not None and b"VP8L" in data
-    lossy = source.format in ("JPEG", "MPO", "AVIF", "WEBP") and not lossless_webp
-    return Opened(values, _varying(alpha, name), palette, lossy, name, notes)
+    return source, data, name, notes
+
+
+@contextmanager
+def _told(img: Image.Image, name: str) -> Iterator[None]:
+    """Whatever decoders raise over a damaged file, as a sentence."""
+    try:
+        yield
+    except MemoryError:
+        raise ValueError(f"{name} has {_size(img)}, too many for this memory: make it smaller") from None
+    except Exception as error:
+        raise ValueError(f"{name} is a damaged picture ({error}): replace or remove it") from None
 
 
 def orientation_of(data: bytes) -> int:
-    """How `stored` gives a picture, by its EXIF orientation, 1 to 8; 1 = upright, or no picture.
+    """How `codec.decode` gives a picture, by its EXIF orientation, 1 to 8; 1 = upright, or no picture.
 
     PIL turns TIFF itself.
     """

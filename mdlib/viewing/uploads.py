@@ -88,8 +88,7 @@ def fit_pair(bg_img: np.ndarray, fg_bg_img: np.ndarray) -> tuple[np.ndarray, np.
 
 def _opened(data: bytes, name: str, longest_px: int) -> tuple[Image.Image, list[str]]:
     """A picture file as RGB or, with transparent parts, RGBA, no larger than `longest_px`; notes."""
-    read, notes = pictures.read(data, name, enough_px=2 * longest_px)
-    img = Image.fromarray(read)
+    img, notes = pictures.read_image(data, name, enough_px=2 * longest_px)
     width, height = img.size
     if min(img.size) < MIN_SIZE:
         raise ValueError(

@@ -158,7 +158,9 @@ def kept_part(width: int, height: int, size: tuple[int, int]) -> tuple[float, fl
 
 
 def _background(path: Path, size: tuple[int, int], upscale: bool, fov: float | None) -> Background:
-    img = Image.fromarray(pictures.read_picture(path, enough_px=2 * max(size)))
+    img, _ = pictures.read_image(path, enough_px=2 * max(size))
+    if img.mode == "RGBA":
+        pictures.rgb_of(np.asarray(img), str(path))  # which tells why not
     height, width = size
     if (img.height < height or img.width < width) and not upscale:
         raise ValueError(
@@ -180,8 +182,8 @@ def _cutout(
     mask_class: str = "",
     notes: list[str] | None = None,
 ) -> Cutout:
-    rgba = pictures.read(path, enough_px=longest_px and 2 * longest_px).img
-    if mask_path is None and rgba.shape[2] == 3:
+    img, _ = pictures.read_image(path, enough_px=longest_px and 2 * longest_px)
+    if mask_path is None and img.mode == "RGB":
         raise ValueError(
             f"{path} has no transparency, which marks the whole picture as the object: cut the object out "
             f"and save it as RGBA, or give a folder of masks with the same file names with --fg-mask"
@@ -189,15 +191,14 @@ def _cutout(
     if mask_path is not None:
         mask, told = read_mask(mask_path, chosen=mask_class)
         notes += told
-        (height, width), (tall, wide) = mask.shape, rgba.shape[:2]
-        if not 1 - _SAME_SHAPE < (width * tall) / (height * wide) < 1 + _SAME_SHAPE:
+        height, width = mask.shape
+        if not 1 - _SAME_SHAPE < (width * img.height) / (height * img.width) < 1 + _SAME_SHAPE:
             raise ValueError(
-                f"{mask_path} is {width} x {height} pixels, but its picture {path} is {wide} x {tall}: make "
-                f"the mask from the same picture"
+                f"{mask_path} is {width} x {height} pixels, but its picture {path} is {img.width} x "
+                f"{img.height}: make the mask from the same picture"
             )
-        fitted = Image.fromarray(mask).resize((wide, tall), Image.Resampling.BILINEAR)
-        rgba = np.dstack([rgba[..., :3], np.asarray(fitted)])
-    img = Image.fromarray(rgba)
+        img = img.convert("RGB")
+        img.putalpha(Image.fromarray(mask).resize(img.size, Image.Resampling.BILINEAR))
     if longest_px is not None and max(img.size) > longest_px:
         scale = longest_px / max(img.size)
         small = (max(1, round(img.width * scale)), max(1, round(img.height * scale)))
