@@ -6,7 +6,6 @@ a gap. Format: PKWARE, .ZIP File Format Specification (APPNOTE) 6.3.10, sections
 """
 
 import os
-import re
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -58,9 +57,13 @@ def _find_directory(file: OpenFile, path: Path) -> _Directory:
     file_size = os.fstat(file.descriptor).st_size
     tail_start = max(0, file_size - 65535 - 22 - 20 - 56)
     tail = read_exactly(file.read, file_size - tail_start, tail_start, path)
-    found = [match.start() for match in re.finditer(b"PK\5\6", tail)]  # it may also occur in the comment
-    ends = [at for at in found if _end_of(tail, at) == len(tail)]
-    at = (ends or [at for at in found if _has_bytes_behind(tail, at, tail_start)] or [-1])[-1]
+    at = tail.rfind(b"PK\5\6")
+    while at >= 0 and _end_of(tail, at) != len(tail):  # the signature may also occur in the archive's comment
+        at = tail.rfind(b"PK\5\6", 0, at)
+    if at < 0:
+        at = tail.rfind(b"PK\5\6")
+        while at >= 0 and not _has_bytes_behind(tail, at, tail_start):
+            at = tail.rfind(b"PK\5\6", 0, at)
     if at < 0:
         _refuse_strange(read_exactly(file.read, min(file_size, 512), 0, path), file_size, path)
     disk, start_disk, _, count, size, start, _ = struct.unpack_from("<HHHHIIH", tail, at + 4)
