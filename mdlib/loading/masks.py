@@ -111,15 +111,14 @@ def read_mask(
         values = opened.values if opened.values.ndim == 2 else _brightness(opened)
         mask = _coverage(values, opened, notes)
         mask = codec.ringing_table(*ringing)[mask] if opened.lossy else mask
-    counts = np.array(Image.fromarray(mask).histogram()) / mask.size
-    share = float(counts[128:].sum())
+    share = float((mask >= 128).mean())
     rim = float((np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]) >= 128).mean())
     if max(share, rim) > _NEARLY_ALL:
         notes.append(
             f"{opened.what} marks {share:.0%} of the picture and {rim:.0%} of its border as the object: it "
             f"may be inverted (white is the object)"
         )
-    gray = float(counts[codec.RINGING[0] + 1 : codec.RINGING[1]].sum())
+    gray = float(((mask > codec.RINGING[0]) & (mask < codec.RINGING[1])).mean())
     if gray > _MOSTLY:
         notes.append(
             f"{opened.what} is neither black nor white in {gray:.0%} of the picture: it may be no mask"
@@ -138,7 +137,7 @@ def _coverage(values: np.ndarray, opened: Opened, notes: list[str]) -> np.ndarra
     if len(used) <= MOST_CLASSES and used[-1] < _FAINT and not opened.lossy:
         raise _several(opened, [(str(v), counts[v] / values.size) for v in used.tolist()])
     img = to_8_bits(values, opened.what)
-    levels = _flat_levels(img, opened.lossy)
+    levels = _flat_levels(img, counts if img is values else _counts(img), opened.lossy)
     if not levels:
         return img
     near = _JPEG_NEAR if opened.lossy else 0
@@ -167,13 +166,13 @@ def _counts(values: np.ndarray) -> np.ndarray:
     return np.bincount(values.ravel())
 
 
-def _flat_levels(img: np.ndarray, lossy: bool) -> list[tuple[int, float]]:
+def _flat_levels(img: np.ndarray, counts: np.ndarray, lossy: bool) -> list[tuple[int, float]]:
     """Grays between black and white that fill areas 3 or more pixels wide, from dark to bright; their shares.
 
     Edges and noise are thin or hold all values alike, and so do not count.
     """
     near = _JPEG_NEAR if lossy else 0
-    counts = np.array(Image.fromarray(img).histogram())
+    counts = counts.copy()
     counts[: codec.RINGING[0] + 1] = counts[codec.RINGING[1] :] = 0
     found = []
     while len(found) <= MOST_CLASSES:
