@@ -1,5 +1,6 @@
-"""Pictures, and a small data set made of them, for all tests of creation."""
+"""Pictures, a small data set made of them, and sources for placing, for all tests of creation."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ from PIL import Image
 
 from mdlib.creation.config import CreateConfig
 from mdlib.creation.create import create
+from mdlib.creation.items import Background, Cutout
+
+FOCAL_PX, CAMERA_M = 90.0, 1.5  # of `room`
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,48 @@ def small(pictures, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("small") / "set"
     options = {**pictures, "placements": 3, "size": (64, 80), "workers": 1}
     return create(CreateConfig(out=out, **options), progress=False)
+
+
+@pytest.fixture(scope="session")
+def cutout() -> Callable:
+    """Makes cut-outs."""
+
+    def made(seed, h=40, w=24, height_m=None):
+        """A shape whose area is not spread evenly over its box, and that fills the box."""
+        rng = np.random.default_rng(seed)
+        alpha = np.zeros((h, w), np.uint8)
+        for _ in range(4):
+            top, left = rng.integers(0, h), rng.integers(0, w)
+            alpha[top : top + rng.integers(2, h), left : left + rng.integers(2, w)] = 255
+        alpha[:, w // 2] = 255
+        alpha[h // 3] = 255
+        rgba = np.dstack([np.full((h, w, 3), 90, np.uint8), alpha])
+        return Cutout(f"cutout-{seed}", rgba, None, height_m)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Callable:
+    """Makes backgrounds without depth."""
+
+    def made(h=60, w=80):
+        return Background("photograph", np.zeros((h, w, 3), np.uint8))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def room() -> Callable:
+    """Makes backgrounds with depth and a floor."""
+
+    def made(h=96, w=96, wall_m=8.0):
+        """A level camera, a flat floor and a wall: z = focal * height / (row - horizon), in closed form."""
+        down = np.arange(h) + 0.5 - h / 2
+        with np.errstate(divide="ignore"):
+            z = np.where(down > 0, FOCAL_PX * CAMERA_M / np.maximum(down, 1e-9), np.inf)
+        floor = np.broadcast_to((z < wall_m)[:, None], (h, w)).copy()
+        z = np.broadcast_to(np.minimum(z, wall_m)[:, None], (h, w)).astype(np.float32).copy()
+        return Background("room", np.zeros((h, w, 3), np.uint8), z, floor, FOCAL_PX)
+
+    return made

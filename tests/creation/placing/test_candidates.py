@@ -8,39 +8,10 @@ from hypothesis import strategies as st
 
 from mdlib.creation.composing.compose import compose
 from mdlib.creation.composing.sprite import make_sprite
-from mdlib.creation.items import Background, Cutout, Placements
+from mdlib.creation.items import Background, Placements
 from mdlib.creation.placing.candidates import Rules, place
 from mdlib.creation.placing.counted_random import row_seeds
 from mdlib.creation.placing.outline import Ground, Outline
-
-FOCAL_PX, CAMERA_M = 90.0, 1.5
-
-
-def cutout(seed, h=40, w=24, height_m=None):
-    """A shape whose area is not spread evenly over its box, and that fills the box."""
-    rng = np.random.default_rng(seed)
-    alpha = np.zeros((h, w), np.uint8)
-    for _ in range(4):
-        top, left = rng.integers(0, h), rng.integers(0, w)
-        alpha[top : top + rng.integers(2, h), left : left + rng.integers(2, w)] = 255
-    alpha[:, w // 2] = 255
-    alpha[h // 3] = 255
-    rgba = np.dstack([np.full((h, w, 3), 90, np.uint8), alpha])
-    return Cutout(f"cutout-{seed}", rgba, None, height_m)
-
-
-def photograph(h=60, w=80):
-    return Background("photograph", np.zeros((h, w, 3), np.uint8))
-
-
-def room(h=96, w=96, wall_m=8.0):
-    """A level camera before a flat floor and a wall: z = focal * height / (row - horizon), in closed form."""
-    down = np.arange(h) + 0.5 - h / 2
-    with np.errstate(divide="ignore"):
-        z = np.where(down > 0, FOCAL_PX * CAMERA_M / np.maximum(down, 1e-9), np.inf)
-    floor = np.broadcast_to((z < wall_m)[:, None], (h, w)).copy()
-    z = np.broadcast_to(np.minimum(z, wall_m)[:, None], (h, w)).astype(np.float32).copy()
-    return Background("room", np.zeros((h, w, 3), np.uint8), z, floor, FOCAL_PX)
 
 
 def shown(background, thing, x, y, height, flip, z_m):
@@ -81,7 +52,7 @@ def whole_area(thing, height, flip):
     flip=st.booleans(),
     inside=st.sampled_from([0.5, 0.9]),
 )
-def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside):
+def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside, cutout, photograph):
     thing, background = cutout(shape, h, w), photograph()
     rules = Rules(min_inside=inside)
     x, y, height, z = drawn_once(seed, Ground(background), Outline(thing), flip, rules)
@@ -90,7 +61,7 @@ def test_at_least_half_of_the_object_is_inside(seed, shape, h, w, flip, inside):
     assert np.isnan(z)
 
 
-def test_sizes_and_positions_fill_their_range():
+def test_sizes_and_positions_fill_their_range(cutout, photograph):
     """Heights from 0.25 to 0.9 of the picture; cropped on every side now and then; never outside of it."""
     ground, outline = Ground(photograph()), Outline(cutout(1))
     x, y, height, _ = place(row_seeds(0, np.arange(600)), ground, outline, np.zeros(600, bool), Rules())
@@ -103,7 +74,7 @@ def test_sizes_and_positions_fill_their_range():
     assert abs(centre.mean() - 0.5) < 0.03
 
 
-def test_wide_objects_are_no_wider_than_tall_ones_are_high():
+def test_wide_objects_are_no_wider_than_tall_ones_are_high(cutout, photograph):
     ground, outline = Ground(photograph(60, 60)), Outline(cutout(1, 20, 100))
     heights = place(row_seeds(1, np.arange(200)), ground, outline, np.zeros(200, bool), Rules())[2]
     assert outline.width_px(heights).max() <= 0.9 * 60 + 5
@@ -111,7 +82,7 @@ def test_wide_objects_are_no_wider_than_tall_ones_are_high():
 
 @pytest.mark.parametrize("height_m", [None, 0.5, 1.8])
 @pytest.mark.parametrize("flip", [False, True])
-def test_objects_stand_on_the_floor_as_large_as_their_distance_makes_them(height_m, flip):
+def test_objects_stand_on_the_floor_as_large_as_their_distance_makes_them(height_m, flip, cutout, room):
     background, thing = room(), cutout(3, 50, 30, height_m)
     ground, outline = Ground(background), Outline(thing)
     by_distance = []
@@ -124,7 +95,7 @@ def test_objects_stand_on_the_floor_as_large_as_their_distance_makes_them(height
         columns = np.flatnonzero(mask[foot] >= 128)
         assert (depth[foot, columns] == np.float32(z)).all()
         if height_m is not None:
-            assert height == max(1, round(FOCAL_PX * height_m / z))
+            assert height == max(1, round(background.focal_px * height_m / z))
         by_distance.append((z, height))
     if height_m is not None:
         z, height = np.array(sorted(by_distance)).T

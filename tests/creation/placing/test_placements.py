@@ -3,39 +3,9 @@
 import numpy as np
 import pytest
 
-from mdlib.creation.items import Background, Cutout
 from mdlib.creation.placing.candidates import Rules, place
 from mdlib.creation.placing.outline import Ground, Outline
 from mdlib.creation.placing.placements import place_all, with_others
-
-FOCAL_PX, CAMERA_M = 90.0, 1.5
-
-
-def cutout(seed, h=40, w=24, height_m=None):
-    """A shape whose area is not spread evenly over its box, and that fills the box."""
-    rng = np.random.default_rng(seed)
-    alpha = np.zeros((h, w), np.uint8)
-    for _ in range(4):
-        top, left = rng.integers(0, h), rng.integers(0, w)
-        alpha[top : top + rng.integers(2, h), left : left + rng.integers(2, w)] = 255
-    alpha[:, w // 2] = 255
-    alpha[h // 3] = 255
-    rgba = np.dstack([np.full((h, w, 3), 90, np.uint8), alpha])
-    return Cutout(f"cutout-{seed}", rgba, None, height_m)
-
-
-def photograph(h=60, w=80):
-    return Background("photograph", np.zeros((h, w, 3), np.uint8))
-
-
-def room(h=96, w=96, wall_m=8.0):
-    """A level camera before a flat floor and a wall: z = focal * height / (row - horizon), in closed form."""
-    down = np.arange(h) + 0.5 - h / 2
-    with np.errstate(divide="ignore"):
-        z = np.where(down > 0, FOCAL_PX * CAMERA_M / np.maximum(down, 1e-9), np.inf)
-    floor = np.broadcast_to((z < wall_m)[:, None], (h, w)).copy()
-    z = np.broadcast_to(np.minimum(z, wall_m)[:, None], (h, w)).astype(np.float32).copy()
-    return Background("room", np.zeros((h, w, 3), np.uint8), z, floor, FOCAL_PX)
 
 
 def drawn_once(seed, ground, outline, flip, rules):
@@ -45,9 +15,9 @@ def drawn_once(seed, ground, outline, flip, rules):
     )
 
 
-@pytest.mark.parametrize("background", [photograph(), room()])
-def test_no_two_placements_of_a_pair_are_alike_and_each_can_be_drawn_again(background):
-    ground, outlines = Ground(background), [Outline(cutout(i)) for i in range(3)]
+@pytest.mark.parametrize("kind", ["photograph", "room"])
+def test_no_two_placements_of_a_pair_are_alike_and_each_can_be_drawn_again(request, kind, cutout):
+    ground, outlines = Ground(request.getfixturevalue(kind)()), [Outline(cutout(i)) for i in range(3)]
     placed = place_all(7, 2, ground, outlines, [False, True], 40, Rules())
     assert placed.sample.tolist() == list(range(2 * 240, 3 * 240))
     assert (placed.bg == 2).all()
@@ -65,7 +35,7 @@ def test_no_two_placements_of_a_pair_are_alike_and_each_can_be_drawn_again(backg
     assert (other.x_px != placed.x_px).mean() > 0.8
 
 
-def test_ten_thousand_placements_of_one_pair_differ():
+def test_ten_thousand_placements_of_one_pair_differ(cutout, photograph):
     """At 224 px, as a full set is made."""
     placed = place_all(
         0, 0, Ground(photograph(224, 224)), [Outline(cutout(5, 120, 60))], [False], 10_000, Rules()
@@ -73,14 +43,14 @@ def test_ten_thousand_placements_of_one_pair_differ():
     assert len(set(zip(placed.x_px, placed.y_px, placed.scale, strict=True))) == 10_000
 
 
-def test_asking_for_more_places_than_there_are_says_so():
+def test_asking_for_more_places_than_there_are_says_so(cutout, photograph):
     with pytest.raises(ValueError, match="fewer than 1000 different placements"):
         place_all(
             0, 0, Ground(photograph(16, 16)), [Outline(cutout(5, 9, 3))], [False], 1000, Rules((0.9, 0.9))
         )
 
 
-def test_other_objects_join_a_sample_and_change_nothing_of_the_main_one():
+def test_other_objects_join_a_sample_and_change_nothing_of_the_main_one(cutout, room):
     ground, outlines = Ground(room()), [Outline(cutout(i)) for i in range(5)]
     main = place_all(3, 1, ground, outlines, [False, True], 30, Rules())
     placed = with_others(main, 3, ground, outlines, [False, True], Rules())
@@ -101,7 +71,7 @@ def test_other_objects_join_a_sample_and_change_nothing_of_the_main_one():
     assert with_others(main, 1, ground, outlines, [False], Rules()) is main
 
 
-def test_a_single_cutout_can_stand_beside_itself():
+def test_a_single_cutout_can_stand_beside_itself(cutout, photograph):
     ground, outlines = Ground(photograph()), [Outline(cutout(1))]
     main = place_all(3, 0, ground, outlines, [False], 20, Rules())
     assert len(with_others(main, 4, ground, outlines, [False], Rules())) > 30
